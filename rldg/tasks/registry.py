@@ -1,0 +1,80 @@
+"""Tasks and stations by name (those that ship with the package) or by the path of a YAML of one's own."""
+
+import re
+from importlib import resources
+from pathlib import Path
+
+from rldg.errors import UnknownNameError
+from rldg.tasks.loader import read_with_bases, select_variant, validate, variants
+from rldg.tasks.station import Station
+from rldg.tasks.task import Task
+
+PATH = re.compile(r"(?P<file>.+\.ya?ml)(?::(?P<variant>\w+))?")
+
+
+def shipped_folder() -> Path:
+    """Folder of the YAML files that come with the package: inside the wheel, or at the top of a checkout."""
+    inside = Path(str(resources.files("rldg"))) / "_tasks"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "tasks"
+
+
+def load_task(name_or_path: str | Path) -> Task:
+    """A task by name (`usb_a_insertion`, `usb_a_insertion_tight`) or path (`my.yaml`, `my.yaml:tight`).
+
+    Raises `UnknownNameError` for a name or variant that does not exist, `TaskFileError` for a YAML that is wrong.
+    """
+    text = str(name_or_path)
+    match = PATH.fullmatch(text)
+    if match:
+        file, variant = Path(match["file"]), match["variant"]
+    else:
+        known = _tasks()
+        if text not in known:
+            raise UnknownNameError("task", text, known)
+        file, variant = known[text]
+    return validate(Task, select_variant(read_with_bases(file, _shipped_task), variant))
+
+
+def load_station(name_or_path: str | Path) -> Station:
+    """A station by name (`sim`) or by the path of a YAML. Raises like `load_task`."""
+    text = str(name_or_path)
+    if text.endswith((".yaml", ".yml")):
+        file = Path(text)
+    else:
+        known = {path.stem: path for path in _listed(shipped_folder() / "stations")}
+        if text not in known:
+            raise UnknownNameError("station", text, known)
+        file = known[text]
+    return validate(Station, read_with_bases(file, _shipped_station))
+
+
+def task_names() -> list[str]:
+    """Names of all shipped tasks and their variants, sorted."""
+    return sorted(_tasks())
+
+
+def _tasks() -> dict[str, tuple[Path, str | None]]:
+    """Name -> file and variant. A shipped file is named after its task."""
+    found: dict[str, tuple[Path, str | None]] = {}
+    for file in _listed(shipped_folder()):
+        found[file.stem] = (file, None)
+        for variant in variants(read_with_bases(file, _shipped_task)):
+            found[f"{file.stem}_{variant}"] = (file, variant)
+    return found
+
+
+def _listed(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("_"))
+
+
+def _shipped_task(name: str) -> Path | None:
+    return _existing(shipped_folder(), name)
+
+
+def _shipped_station(name: str) -> Path | None:
+    return _existing(shipped_folder() / "stations", name)
+
+
+def _existing(folder: Path, name: str) -> Path | None:
+    path = folder / (name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
+    return path if path.is_file() else None
