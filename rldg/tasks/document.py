@@ -36,7 +36,8 @@ class Document:
     def without(self, *keys: str) -> "Document":
         """The same without some of its top-level keys."""
         data = {key: value for key, value in self.data.items() if key not in keys}
-        return Document(data, {path: place for path, place in self.places.items() if path[:1] not in {(k,) for k in keys}})
+        places = {path: place for path, place in self.places.items() if not path or path[0] not in keys}
+        return Document(data, places)
 
     def overridden_by(self, other: "Document") -> "Document":
         """Deep merge: mappings are merged key by key, everything else in `other` replaces what stood here.

@@ -29,12 +29,17 @@ def read_with_bases(path: Path, shipped: Callable[[str], Path | None], above: tu
     place = document.place(("extends",))
     if not isinstance(name, str):
         raise TaskFileError(f"{place}: 'extends' must be the name of a file, got {name!r}.")
-    beside = path.parent / name
-    base = beside if beside.is_file() else shipped(name)
+    base = existing(path.parent, name) or shipped(name)
     if base is None:
         raise TaskFileError(f"{place}: 'extends' names '{name}', which is neither beside {path.name} nor shipped.")
     below = read_with_bases(base, shipped, (*above, path.resolve()))
     return below.overridden_by(document.without("extends"))
+
+
+def existing(folder: Path, name: str) -> Path | None:
+    """The file `name` (with or without its `.yaml`) in `folder`, if there is one."""
+    path = folder / (name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
+    return path if path.is_file() else None
 
 
 def variants(document: Document) -> list[str]:
@@ -44,11 +49,11 @@ def variants(document: Document) -> list[str]:
 
 def select_variant(document: Document, variant: str | None) -> Document:
     """The document without its `variants:`, laid under one of them, whose name is appended to the task's."""
-    plain = document.without("variants")
+    plain, known = document.without("variants"), variants(document)
     if variant is None:
         return plain
-    if variant not in variants(document):
-        raise UnknownNameError(f"variant of {document.place(()).rpartition(':')[0]}", variant, variants(document))
+    if variant not in known:
+        raise UnknownNameError(f"variant of {document.place(()).rpartition(':')[0]}", variant, known)
     chosen = plain.overridden_by(document.part("variants").part(variant))
     return Document(chosen.data | {"name": f"{plain.data.get('name')}_{variant}"}, chosen.places)
 

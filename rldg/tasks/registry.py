@@ -5,7 +5,7 @@ from importlib import resources
 from pathlib import Path
 
 from rldg.errors import UnknownNameError
-from rldg.tasks.loader import read_with_bases, select_variant, validate, variants
+from rldg.tasks.loader import existing, read_with_bases, select_variant, validate, variants
 from rldg.tasks.station import Station
 from rldg.tasks.task import Task
 
@@ -68,13 +68,8 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def _shipped_task(name: str) -> Path | None:
-    return _existing(shipped_folder(), name)
+    return existing(shipped_folder(), name)
 
 
 def _shipped_station(name: str) -> Path | None:
-    return _existing(shipped_folder() / "stations", name)
-
-
-def _existing(folder: Path, name: str) -> Path | None:
-    path = folder / (name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
-    return path if path.is_file() else None
+    return existing(shipped_folder() / "stations", name)
