@@ -1,0 +1,1 @@
+"""Task x robot: the Gymnasium environment and the types that pass through it."""

@@ -1,0 +1,149 @@
+"""`RobotEnv`: a task on a robot, as a Gymnasium environment."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from rldg import geometry
+from rldg.env.success import make_judge
+from rldg.env.types import ACTION_DIMENSION, ActionContract, Observation, StepInfo, checked_action
+from rldg.env.workspace import clip_to_box
+from rldg.robots.base import Contact, Robot, RobotState
+from rldg.tasks import load_station
+from rldg.tasks.station import Station
+from rldg.tasks.task import Task
+
+STATE_SIZES = {"tcp_pose": 7, "tcp_vel": 6, "tcp_force": 3, "tcp_torque": 3, "gripper_pose": 1}
+JAM_STEPS = 10  # a time-out counts as a jam if the plug touched and stood still for this many steps
+JAM_TRAVEL = 0.001  # metres
+
+
+class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
+    """One episode: from a random reset pose to success, a force limit, or the horizon (which truncates).
+
+    Observations and actions are those of `rldg.env.types`. Reward is 1 on the step that succeeds, else 0.
+    `info["step"]` holds a `StepInfo`. `reset(seed=...)` fixes the scene and everything that follows.
+
+    Args:
+        task: what to do.
+        station: where; the simulated station by default.
+        cameras: True for every camera of the task, False for none, or their names.
+        robot: the body; by default the one that `station` names.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}
+
+    def __init__(
+        self,
+        task: Task,
+        station: Station | None = None,
+        cameras: bool | Sequence[str] = True,
+        robot: Robot | None = None,
+    ):
+        self.task = task
+        self.station = station or load_station("sim")
+        if isinstance(cameras, bool):
+            cameras = tuple(task.cameras) if cameras else ()
+        self.robot = robot or _make_robot(task, self.station, cameras)
+        self.camera_sizes = self.robot.camera_sizes
+        self.render_mode = "rgb_array" if cameras else None
+        self._contract = ActionContract.of(task)
+        self._judge = make_judge(task, ground_truth=self.station.backend == "mujoco")
+        self.action_space = spaces.Box(-1, 1, (ACTION_DIMENSION,), np.float32)
+        self.observation_space = spaces.Dict({
+            "state": spaces.Dict({n: spaces.Box(-np.inf, np.inf, (k,), np.float32) for n, k in STATE_SIZES.items()}),
+            "images": spaces.Dict({n: spaces.Box(0, 255, (k, k, 3), np.uint8) for n, k in self.camera_sizes.items()}),
+            "privileged": spaces.Dict({"tcp_in_target": spaces.Box(-np.inf, np.inf, (7,), np.float32)}),
+        })
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begins an episode; the same seed gives the same scene."""
+        super().reset(seed=seed)
+        self.robot.reset(self.np_random)
+        self._judge.reset()
+        self._steps, self._path = 0, []
+        state = self.robot.state()
+        self._state, self._origin = state, geometry.invert(state.pose)
+        contact = self.robot.contact()
+        info = StepInfo(raw_state=raw_state(state), insertion_depth=contact.depth if contact else 0.0)
+        return self._observe(state), {"step": info}
+
+    def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Carries out one normalised action (7) for one control period; the twist starts from the measured pose.
+
+        Raises `ActionError` if the action is not seven finite numbers.
+        """
+        metric = self._contract.to_metric(checked_action(action))
+        if self.task.gripper == "fixed":
+            metric[6] = 0.0
+        before = self._state.pose
+        goal = clip_to_box(geometry.integrate(before, metric[:6]), self.robot.target(), self.task.workspace)
+        self.robot.move(goal, gripper=float(metric[6]))
+        state = self._state = self.robot.state()
+        contact = self.robot.contact()
+        self._steps += 1
+        self._path.append((state.pose[:3], contact is not None and contact.touching))
+        tcp_in_target = geometry.relative(self.robot.target(), state.pose)
+        success = self._judge(tcp_in_target, contact)
+        too_hard = bool(np.linalg.norm(state.force) > self.task.force_limit)
+        terminated = success or too_hard
+        truncated = not terminated and self._steps >= self.task.horizon
+        reason = "force_limit" if too_hard and not success else self._time_out_reason() if truncated else ""
+        info = StepInfo(
+            raw_state=raw_state(state),
+            action=metric,
+            base_action=np.append(geometry.rotate_twist(before, metric[:6]), metric[6]).astype(np.float32),
+            success=success,
+            failure_reason=reason,
+            insertion_depth=contact.depth if contact else 0.0,
+            penetration=contact.penetration if contact else 0.0,
+        )
+        return self._observe(state, tcp_in_target), float(success), terminated, truncated, {"step": info}
+
+    def _time_out_reason(self) -> str:
+        recent = self._path[-JAM_STEPS:]
+        travel = np.linalg.norm(recent[-1][0] - recent[0][0])
+        return "jam" if all(touching for _, touching in recent) and travel < JAM_TRAVEL else "time_out"
+
+    def _observe(self, state: RobotState, tcp_in_target: np.ndarray | None = None) -> Observation:
+        if tcp_in_target is None:
+            tcp_in_target = geometry.relative(self.robot.target(), state.pose)
+        relative = raw_state(state) | {
+            "tcp_pose": geometry.compose(self._origin, state.pose).astype(np.float32),
+            "tcp_vel": geometry.unrotate_twist(state.pose, state.velocity).astype(np.float32),
+        }
+        return {
+            "state": relative,
+            "images": self.robot.images(),
+            "privileged": {"tcp_in_target": tcp_in_target.astype(np.float32)},
+        }
+
+    def render(self) -> np.ndarray:
+        """The task's cameras side by side, (H, W, 3) uint8."""
+        return np.concatenate(list(self.robot.images().values()), axis=1)
+
+    def close(self) -> None:
+        """Releases the robot."""
+        self.robot.close()
+
+
+def raw_state(state: RobotState) -> dict[str, np.ndarray]:
+    """A measurement under the observation's names, float32, in the base frame."""
+    return {
+        "tcp_pose": state.pose.astype(np.float32),
+        "tcp_vel": state.velocity.astype(np.float32),
+        "tcp_force": state.force.astype(np.float32),
+        "tcp_torque": state.torque.astype(np.float32),
+        "gripper_pose": np.array([state.gripper], np.float32),
+    }
+
+
+def _make_robot(task: Task, station: Station, cameras: Sequence[str]) -> Robot:
+    from rldg.robots.mujoco_robot import MujocoRobot  # MuJoCo is heavy, and a physical station does not need it
+
+    return MujocoRobot(task, station, cameras)

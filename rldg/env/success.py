@@ -1,0 +1,74 @@
+"""When an episode has succeeded, by each kind of judgement a task may ask for."""
+
+from typing import Protocol
+
+import numpy as np
+
+from rldg import geometry
+from rldg.errors import RldgError
+from rldg.robots.base import Contact
+from rldg.sim.connector import MILLIMETRE
+from rldg.tasks.task import InsertionDepth, PoseThreshold, Task
+
+
+class Judge(Protocol):
+    """Decides after every control step; `reset` begins an episode."""
+
+    def reset(self) -> None:
+        """Forgets the last episode."""
+        ...
+
+    def __call__(self, tcp_in_target: np.ndarray, contact: Contact | None) -> bool:
+        """Whether the task is done, from the tool's pose (7) in the target frame and the simulator's ground truth."""
+        ...
+
+
+class DepthJudge:
+    """The plug has been held at depth inside the socket, and no wall has given way by as much as the clearance."""
+
+    def __init__(self, criterion: InsertionDepth, full_depth: float):
+        self._depth, self._hold = criterion.fraction * full_depth, criterion.hold_steps
+        self._held = 0
+
+    def reset(self) -> None:
+        """Begins an episode."""
+        self._held = 0
+
+    def __call__(self, tcp_in_target: np.ndarray, contact: Contact | None) -> bool:
+        """True once the depth has been held for the asked number of consecutive steps."""
+        assert contact is not None
+        deep_enough = contact.depth >= self._depth and contact.penetration < contact.clearance
+        self._held = self._held + 1 if deep_enough else 0
+        return self._held >= self._hold
+
+
+class ThresholdJudge:
+    """The tool is within a tolerance of the target pose."""
+
+    def __init__(self, criterion: PoseThreshold):
+        self._tolerance = np.array(criterion.tolerance)
+
+    def reset(self) -> None:
+        """Begins an episode."""
+
+    def __call__(self, tcp_in_target: np.ndarray, contact: Contact | None) -> bool:
+        """True while every component is within its tolerance."""
+        error = np.concatenate([tcp_in_target[:3], geometry.rotation_vector(tcp_in_target)])
+        return bool((np.abs(error) <= self._tolerance).all())
+
+
+def make_judge(task: Task, ground_truth: bool) -> Judge:
+    """The judge that `task` asks for; `ground_truth` says whether the robot can tell insertion depth.
+
+    Raises `RldgError` for a judgement that this set-up cannot make.
+    """
+    match task.success:
+        case InsertionDepth() if ground_truth and task.sim is not None:
+            return DepthJudge(task.success, task.sim.connector.depth * MILLIMETRE)
+        case PoseThreshold():
+            return ThresholdJudge(task.success)
+        case other:
+            raise RldgError(
+                f"Task '{task.name}' is judged by '{other.kind}', which this station cannot do; "
+                f"use 'pose_threshold', or 'insertion_depth' in simulation."
+            )

@@ -1,0 +1,74 @@
+"""What passes between environment, policies and recorders."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rldg.errors import ActionError
+from rldg.tasks.task import Task
+
+# {"state": {"tcp_pose": (7,), "tcp_vel": (6,), "tcp_force": (3,), "tcp_torque": (3,), "gripper_pose": (1,)},
+#  "images": {camera: (H, W, 3) uint8 RGB},
+#  "privileged": {"tcp_in_target": (7,)}}, everything but images float32.
+# `tcp_pose` is relative to the episode's reset pose, `tcp_vel` is in the end-effector frame (SERL's relative frame).
+Observation = dict[str, dict[str, np.ndarray]]
+
+ACTION_DIMENSION = 7
+
+
+@dataclass(frozen=True)
+class ActionContract:
+    """What the seven numbers of an action mean: a twist in the end-effector frame per control step, then the gripper."""
+
+    translation_scale: float  # metres per step at a normalised 1
+    rotation_scale: float  # radians per step at a normalised 1
+    rate: float  # control steps per second
+    gripper: str  # "fixed" or "binary"
+    frame: str = "end_effector"
+
+    @classmethod
+    def of(cls, task: Task) -> "ActionContract":
+        """The contract that `task` sets."""
+        scale = task.action_scale
+        return cls(scale.translation, scale.rotation, task.rate, task.gripper)
+
+    @property
+    def scale(self) -> np.ndarray:
+        """(6,) metres and radians per normalised unit."""
+        return np.repeat([self.translation_scale, self.rotation_scale], 3)
+
+    def to_metric(self, action: np.ndarray) -> np.ndarray:
+        """Normalised (..., 7) in [-1, 1] to metres, radians and a gripper of 0 closed .. 1 open."""
+        twist = np.clip(action[..., :6], -1, 1) * self.scale
+        gripper = (np.clip(action[..., 6:], -1, 1) + 1) / 2
+        return np.concatenate([twist, gripper], axis=-1).astype(np.float32)
+
+    def to_normalized(self, action: np.ndarray) -> np.ndarray:
+        """Metric (..., 7) to the normalised action in [-1, 1] that environments take; what is out of reach is clipped."""
+        twist = action[..., :6] / self.scale
+        gripper = action[..., 6:] * 2 - 1
+        return np.clip(np.concatenate([twist, gripper], axis=-1), -1, 1).astype(np.float32)
+
+
+def checked_action(action: Any) -> np.ndarray:
+    """`action` as float32 (7); raises `ActionError` when it is not seven finite numbers."""
+    array = np.asarray(action, dtype=np.float32)
+    if array.shape != (ACTION_DIMENSION,):
+        raise ActionError(f"An action must have shape (7,): twist (6) and gripper (1); got {array.shape}.")
+    if not np.isfinite(array).all():
+        raise ActionError(f"An action must be finite; got {array.tolist()}.")
+    return array
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """What an environment knows about a step beyond observation and reward; `info["step"]` of reset and step."""
+
+    raw_state: dict[str, np.ndarray]  # the state in the base frame, same keys and shapes as observation["state"]
+    action: np.ndarray = field(default_factory=lambda: np.zeros(7, np.float32))  # metric, end-effector frame
+    base_action: np.ndarray = field(default_factory=lambda: np.zeros(7, np.float32))  # the same in the base frame
+    success: bool = False
+    failure_reason: str = ""  # "", "time_out", "jam" or "force_limit"; set on an episode's last step
+    insertion_depth: float = 0.0  # metres, simulation only
+    penetration: float = 0.0  # deepest contact so far in this episode [m], simulation only

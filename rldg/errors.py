@@ -1,0 +1,46 @@
+"""Errors that a user can act on: one sentence that says what was wrong, where, and what would have been valid."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class RldgError(Exception):
+    """Base of every error this package raises on purpose; the command line prints its sentence without a traceback."""
+
+
+class UsageError(RldgError):
+    """A command that cannot be carried out as it was typed; the command line exits with 2 instead of 1."""
+
+
+class UnknownNameError(UsageError):
+    """A name that is not registered; the message gives the nearest valid one and the whole list."""
+
+    def __init__(self, kind: str, name: str, valid: Iterable[str]):
+        choices = sorted(valid)
+        nearest = difflib.get_close_matches(name, choices, n=1)
+        hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
+        super().__init__(f"Unknown {kind} '{name}'.{hint} Valid: {', '.join(choices)}.")
+
+
+class TaskFileError(RldgError):
+    """A task or station YAML that cannot be used."""
+
+
+class ActionError(RldgError):
+    """An action that must not reach a robot: wrong shape or not finite."""
+
+
+class ContractError(RldgError):
+    """A policy and a task that disagree about what an action means."""
+
+
+class DatasetError(RldgError):
+    """A data set on disk that is broken or is not what was asked for."""
+
+
+class CheckpointError(RldgError):
+    """A checkpoint that is missing, broken, or of another architecture."""
+
+
+class StageError(RldgError):
+    """A run folder that belongs to another configuration, or is in use by another process."""

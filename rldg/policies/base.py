@@ -1,0 +1,34 @@
+"""The `Policy` interface: everything that acts implements it."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rldg.env.types import ActionContract, Observation
+from rldg.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class PolicyMetadata:
+    """What a policy says of itself; recorded with every episode and checked against the task before it acts."""
+
+    kind: str  # "expert", "teleoperator", "specialist", "octo", ...
+    action_contract: ActionContract | None = None  # None: it adapts to any task
+    image_sizes: dict[str, int] = field(default_factory=dict)  # camera -> pixels (square); empty: needs no image
+    statistics_key: str = ""
+    weight_hash: str = ""
+    checkpoint_step: int = 0
+
+
+class Policy:
+    """Acts on observations. Subclasses set `metadata` and implement `act`; `reset` begins an episode."""
+
+    metadata: PolicyMetadata
+    intervening: bool = False  # whether the last chunk came from a person who took over
+
+    def reset(self, task: Task, instruction: str, seed: int = 0) -> None:
+        """Begins an episode. Every random draw of the episode descends from `seed`."""
+
+    def act(self, observation: Observation) -> np.ndarray:
+        """Normalised actions float32 (chunk, 7) in [-1, 1] to be carried out one after the other."""
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""Bodies that a task can run on."""

@@ -1,0 +1,141 @@
+"""The one control loop: whatever acts, whatever is recorded or evaluated, goes through `rollout`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from rldg import __version__
+from rldg.env.robot_env import RobotEnv
+from rldg.env.types import ActionContract, Observation, StepInfo, checked_action
+from rldg.errors import ContractError
+from rldg.policies.base import Policy
+from rldg.rollout.episode import Episode, EpisodeMetadata
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One control step, as subscribers see it."""
+
+    index: int
+    observation: Observation
+    action: np.ndarray  # normalised (7), as the policy emitted it
+    next_observation: Observation
+    reward: float
+    terminated: bool
+    truncated: bool
+    before: StepInfo
+    after: StepInfo
+    intervention: bool
+
+
+class Subscriber:
+    """Watches a rollout: a video, a display, a safety monitor. Exceptions it raises end the episode."""
+
+    def begin(self, observation: Observation) -> None:
+        """Called once with the first observation."""
+
+    def step(self, transition: Transition) -> None:
+        """Called after every control step."""
+
+    def end(self, episode: Episode) -> None:
+        """Called once with the finished episode."""
+
+
+def check_contract(policy: Policy, env: RobotEnv) -> None:
+    """Raises `ContractError` when `policy` was made for other actions or pictures than `env` has."""
+    wanted, given = ActionContract.of(env.task), policy.metadata.action_contract
+    if given is not None and given != wanted:
+        raise ContractError(f"The policy '{policy.metadata.kind}' acts by {given}, but task '{env.task.name}' takes {wanted}.")
+    for camera, size in policy.metadata.image_sizes.items():
+        if camera not in env.camera_sizes:
+            raise ContractError(f"The policy needs camera '{camera}'; the environment has {sorted(env.camera_sizes)}.")
+        if env.camera_sizes[camera] != size:
+            raise ContractError(f"The policy needs '{camera}' at {size} px; the environment gives {env.camera_sizes[camera]} px.")
+
+
+def rollout(
+    env: RobotEnv,
+    policy: Policy,
+    seed: int,
+    *,
+    instruction: str = "",
+    episode_id: str = "",
+    time: str = "",
+    subscribers: Sequence[Subscriber] = (),
+) -> Episode:
+    """Runs one episode of `policy` in `env`; scene and policy draw from `seed` alone.
+
+    Raises `ContractError` before anything moves, and `ActionError` if the policy emits something that is not an action.
+    """
+    check_contract(policy, env)
+    instruction = instruction or env.task.instruction
+    observation, info = env.reset(seed=seed)
+    before: StepInfo = info["step"]
+    policy.reset(env.task, instruction, seed=seed)
+    for subscriber in subscribers:
+        subscriber.begin(observation)
+    transitions: list[Transition] = []
+    done = False
+    while not done:
+        for action in policy.act(observation):
+            action = checked_action(action)
+            following, reward, terminated, truncated, info = env.step(action)
+            transition = Transition(
+                len(transitions), observation, action, following, float(reward), terminated, truncated,
+                before, info["step"], policy.intervening,
+            )
+            transitions.append(transition)
+            for subscriber in subscribers:
+                subscriber.step(transition)
+            observation, before = following, info["step"]
+            done = terminated or truncated
+            if done:
+                break
+    episode = _episode(env, policy, seed, instruction, episode_id, time, transitions)
+    for subscriber in subscribers:
+        subscriber.end(episode)
+    return episode
+
+
+def _episode(
+    env: RobotEnv, policy: Policy, seed: int, instruction: str, episode_id: str, time: str, steps: list[Transition]
+) -> Episode:
+    last = steps[-1]
+    metadata = EpisodeMetadata(
+        episode_id=episode_id or f"{env.task.name}-{seed}",
+        task=env.task.name,
+        task_hash=env.task.hash,
+        seed=seed,
+        success=last.after.success,
+        failure_reason=last.after.failure_reason,
+        judged_by=env.task.success.kind,
+        policy_kind=policy.metadata.kind,
+        checkpoint_hash=policy.metadata.weight_hash,
+        checkpoint_step=policy.metadata.checkpoint_step,
+        backend=env.station.backend,
+        station=env.station.name,
+        code_version=__version__,
+        action_contract=json.dumps(asdict(ActionContract.of(env.task))),
+        time=time,
+        penetration=last.after.penetration,
+    )
+    stacked = {
+        group: {name: np.stack([s.observation[group][name] for s in steps]) for name in steps[0].observation[group]}
+        for group in ("state", "privileged", "images")
+    }
+    raw = {name: np.stack([s.before.raw_state[name] for s in steps]) for name in last.before.raw_state}
+    return Episode(
+        metadata=metadata,
+        instruction=instruction,
+        raw_state=raw,
+        **stacked,
+        action=np.stack([s.after.action for s in steps]),
+        base_action=np.stack([s.after.base_action for s in steps]),
+        action_normalized=np.stack([s.action for s in steps]),
+        reward=np.array([s.reward for s in steps], np.float32),
+        is_terminal=np.array([s.terminated for s in steps]),
+        is_intervention=np.array([s.intervention for s in steps]),
+        final=last.next_observation,
+    )

@@ -1,0 +1,111 @@
+"""Geometry of a plug and its socket, from a convex cross-section. Lengths in metres; the socket frame has its origin
+at the centre of the socket's mouth and its z axis pointing out of it (up), the plug frame its origin at the tip."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from rldg.tasks.scene import Connector
+
+WALL = 0.008  # thickness of a wall around the cavity
+BOARD = 0.09  # half the edge of the board that the socket sits in
+BOTTOM = 0.004  # thickness of the cavity's floor
+MILLIMETRE = 1e-3
+
+
+@dataclass(frozen=True)
+class BoxGeom:
+    """A box: centre (3), quaternion (4, wxyz as MuJoCo takes it) and half sizes (3), in the socket frame."""
+
+    name: str
+    position: np.ndarray
+    quaternion: np.ndarray
+    size: np.ndarray
+
+
+def corners(connector: Connector) -> np.ndarray:
+    """Cross-section (n, 2) in metres, counter-clockwise, centred on its bounding box."""
+    points = np.array(connector.cross_section) * MILLIMETRE
+    return points - (points.min(0) + points.max(0)) / 2
+
+
+def edges(connector: Connector) -> list[tuple[np.ndarray, np.ndarray, float]]:
+    """Each edge of the cross-section as its middle (2), its outward unit normal (2) and its length."""
+    points = corners(connector)
+    result = []
+    for start, end in zip(points, np.roll(points, -1, axis=0), strict=True):
+        along = end - start
+        length = float(np.linalg.norm(along))
+        result.append(((start + end) / 2, np.array([along[1], -along[0]]) / length, length))
+    return result
+
+
+def plug_vertices(connector: Connector, length: float) -> np.ndarray:
+    """Vertices (2n, 3) of the extruded plug: its tip at z = 0, its body upwards to `length`."""
+    points = corners(connector)
+    return np.concatenate([np.c_[points, np.full(len(points), z)] for z in (0.0, length)])
+
+
+def socket_boxes(connector: Connector, clearance: float) -> list[BoxGeom]:
+    """The socket: per edge a wall, a lead-in chamfer and a rim, and one floor. `clearance` [m] is the gap per side.
+
+    Walls may overlap each other outside the cavity, where nothing can touch them: each lies wholly beyond the line
+    of its own edge.
+    """
+    depth, chamfer = connector.depth * MILLIMETRE, connector.chamfer * MILLIMETRE
+    boxes = []
+    for index, (middle, normal, length) in enumerate(edges(connector)):
+        frame = np.column_stack([np.append(normal, 0.0), [-normal[1], normal[0], 0.0], [0.0, 0.0, 1.0]])
+        rotation = Rotation.from_matrix(frame)
+        inner = middle + normal * clearance
+        half_width = length / 2 + WALL
+
+        def box(name: str, outward: float, z: float, size: tuple[float, float, float], tilt: float = 0.0) -> BoxGeom:
+            turned = rotation * Rotation.from_euler("y", tilt)
+            position = np.append(inner + normal * outward, z)
+            return BoxGeom(f"{name}_{index}", position, turned.as_quat(scalar_first=True), np.array(size))
+
+        wall_height = depth + BOTTOM - chamfer
+        boxes.append(
+            box("wall", WALL / 2, -chamfer - wall_height / 2, (WALL / 2, half_width, wall_height / 2))
+        )
+        if chamfer > 0:
+            # A box turned by 45 degrees whose face runs from the wall's top inner edge outwards and up to the mouth.
+            half_face, half_thickness = chamfer / np.sqrt(2), chamfer / 2
+            offset = half_thickness / np.sqrt(2)
+            boxes.append(
+                box("chamfer", chamfer / 2 + offset, -chamfer / 2 - offset,
+                    (half_thickness, half_width, half_face), tilt=np.pi / 4)
+            )
+            boxes.append(
+                box("rim", (WALL + chamfer) / 2, -chamfer / 2, ((WALL - chamfer) / 2, half_width, chamfer / 2))
+            )
+    extent = np.abs(corners(connector)).max(0) + WALL
+    floor_size = np.array([*extent, BOTTOM / 2])
+    boxes.append(BoxGeom("floor", np.array([0, 0, -depth - BOTTOM / 2]), np.array([1.0, 0, 0, 0]), floor_size))
+    return boxes
+
+
+def board_boxes(connector: Connector) -> list[BoxGeom]:
+    """Four boxes that surround the socket, flush with its mouth."""
+    inner_x, inner_y = np.abs(corners(connector)).max(0) + WALL - MILLIMETRE
+    half = (connector.depth * MILLIMETRE + BOTTOM) / 2
+    upright = np.array([1.0, 0, 0, 0])
+    wide, tall = (BOARD - inner_x) / 2, (BOARD - inner_y) / 2
+    return [
+        BoxGeom("board_right", np.array([inner_x + wide, 0, -half]), upright, np.array([wide, BOARD, half])),
+        BoxGeom("board_left", np.array([-inner_x - wide, 0, -half]), upright, np.array([wide, BOARD, half])),
+        BoxGeom("board_far", np.array([0, inner_y + tall, -half]), upright, np.array([inner_x, tall, half])),
+        BoxGeom("board_near", np.array([0, -inner_y - tall, -half]), upright, np.array([inner_x, tall, half])),
+    ]
+
+
+def overreach(connector: Connector, tip: np.ndarray, rotation: Rotation) -> float:
+    """How far [m] the plug's tip reaches beyond the cross-section's own outline, seen in the socket frame.
+
+    `tip` (3) is the plug's origin and `rotation` turns plug axes into socket axes. A plug that touches a wall without
+    sinking into it reaches out by the clearance.
+    """
+    points = rotation.apply(np.c_[corners(connector), np.zeros(len(connector.cross_section))])[:, :2] + tip[:2]
+    return max(float(((points - middle) @ normal).max()) for middle, normal, _ in edges(connector))

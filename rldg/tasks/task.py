@@ -1,0 +1,99 @@
+"""`Task`: what has to be done, how it is judged and how the arm may move, for simulation and the real robot alike."""
+
+import hashlib
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from rldg.tasks.gains import Gains
+from rldg.tasks.model import FrozenModel, Vector3, Vector6
+from rldg.tasks.scene import SimulatedScene
+
+
+class ActionScale(FrozenModel):
+    """What a normalised action of 1 means in one control step."""
+
+    translation: float = Field(gt=0, le=0.1, description="metres per step")
+    rotation: float = Field(gt=0, le=1.0, description="radians per step")
+
+
+class Box(FrozenModel):
+    """Bounds of a pose relative to the target pose, in the target frame: x y z [m], roll pitch yaw [rad]."""
+
+    low: Vector6
+    high: Vector6
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Box":
+        if any(low > high for low, high in zip(self.low, self.high, strict=True)):
+            raise ValueError(f"low {self.low} must not exceed high {self.high}")
+        return self
+
+
+class InsertionDepth(FrozenModel):
+    """Success once the plug has sat inside the socket, at depth, for a number of consecutive control steps."""
+
+    kind: Literal["insertion_depth"]
+    fraction: float = Field(0.95, gt=0, le=1, description="share of the full insertion depth that must be reached")
+    hold_steps: int = Field(2, ge=1, description="consecutive control steps at depth")
+
+
+class PoseThreshold(FrozenModel):
+    """Success when the tool is within a tolerance of the target pose (RLDG's released connector reward)."""
+
+    kind: Literal["pose_threshold"]
+    tolerance: Vector6 = Field(description="x y z [m], rotation vector [rad], absolute, in the target frame")
+
+
+class JudgedByClassifier(FrozenModel):
+    """Success when a reward classifier says so with at least this probability."""
+
+    kind: Literal["classifier"]
+    threshold: float = Field(0.85, gt=0, lt=1)
+
+
+class JudgedByOperator(FrozenModel):
+    """Success when the operator says so."""
+
+    kind: Literal["operator"]
+
+
+Success = Annotated[
+    InsertionDepth | PoseThreshold | JudgedByClassifier | JudgedByOperator, Field(discriminator="kind")
+]
+
+
+class CameraView(FrozenModel):
+    """One camera as the policy sees it: the crop of the raw frame and the resolution it is brought to."""
+
+    resolution: int = Field(128, ge=16, le=1024, description="pixels, square")
+    crop: tuple[float, float, float, float] = Field(
+        (0.0, 0.0, 1.0, 1.0), description="left, top, right, bottom as shares of the raw frame"
+    )
+
+
+class Task(FrozenModel):
+    """One task. Frames: the *target frame* is the pose of the tool centre point when the task is done."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    instruction: str = Field(min_length=1)
+    paraphrases: tuple[str, ...] = ()
+    seen: bool = Field(True, description="whether generalists are trained on it, or it is held out")
+    rate: float = Field(10.0, gt=0, le=100, description="control steps per second")
+    horizon: int = Field(100, ge=1, description="control steps until a time-out")
+    action_scale: ActionScale
+    workspace: Box = Field(description="where the commanded tool pose may go")
+    reset_offset: Vector3 = Field(description="reset position relative to the target, in the base frame's axes [m]")
+    reset_noise: Box = Field(description="uniform draw that is added to the reset pose")
+    success: Success
+    gripper: Literal["fixed", "binary"] = "fixed"
+    force_limit: float = Field(60.0, gt=0, description="newtons; the episode ends as a failure beyond it")
+    compliance: Gains = Field(description="gains while the policy acts")
+    precision: Gains = Field(description="gains while the arm returns to its reset pose")
+    cameras: dict[str, CameraView]
+    sim: SimulatedScene | None = None
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 (first 16 hex digits) of the task's whole content: two tasks with one hash are the same task."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
