@@ -1,6 +1,7 @@
 """Tasks: everything shipped loads; a wrong YAML is answered with file, line, field and what would be valid."""
 
 import contextlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from hypothesis import strategies as st
 from rldg.errors import RldgError, TaskFileError, UnknownNameError
 from rldg.tasks import Station, Task, load_station, load_task, task_names
 from rldg.tasks.document import Document
+from rldg.tasks.scene import Connector, Randomisation, SimulatedScene
+from rldg.tasks.station import CameraMount
+from rldg.tasks.task import ActionScale, Box, CameraView, InsertionDepth, JudgedByClassifier, PoseThreshold
 
 SEEN = {"usb_a_insertion", "ethernet_insertion", "vga_insertion"}
 UNSEEN = {"usb_c_insertion", "hdmi_insertion", "displayport_insertion", "xlr_insertion"}
@@ -214,3 +218,21 @@ def test_any_yaml_gives_a_task_or_one_clear_error(tmp_path_factory, data):
     path.write_text(yaml.safe_dump({"extends": "usb_a_insertion"} | data))
     with contextlib.suppress(RldgError):  # any other exception fails the test
         load_task(path)
+
+
+def test_documentation_names_every_field():
+    text = (Path(__file__).parents[1] / "docs" / "tasks.md").read_text()
+    documented = set(re.findall(r"\w+", text))
+    models = [Task, Station, ActionScale, Box, InsertionDepth, PoseThreshold, JudgedByClassifier, CameraView]
+    models += [SimulatedScene, Connector, Randomisation, CameraMount]
+    fields = {field for model in models for field in model.model_fields}
+    assert fields <= documented, sorted(fields - documented)
+
+
+def test_the_connector_in_the_documentation_is_a_task(write):
+    text = (Path(__file__).parents[1] / "docs" / "tasks.md").read_text()
+    example = re.search(r"```yaml\n(# lightning\.yaml.*?)```", text, re.DOTALL)
+    assert example is not None
+    path = write(example[1])
+    assert load_task(path).name == "lightning_insertion"
+    assert load_task(f"{path}:tight").name == "lightning_insertion_tight"
