@@ -1,0 +1,96 @@
+"""`SpecialistPolicy`: a trained specialist, acting with NumPy alone."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rldg.env.types import ActionContract, Observation
+from rldg.errors import CheckpointError
+from rldg.policies.base import Policy, PolicyMetadata
+from rldg.specialists.checkpoint import read_arrays, write_arrays
+from rldg.specialists.features import features
+from rldg.specialists.networks import Layers, from_named_arrays, gaussian, named_arrays
+from rldg.stage import write_json
+from rldg.tasks.task import Task
+
+WEIGHTS, DESCRIPTION = "specialist.npz", "specialist.json"
+
+
+class SpecialistPolicy(Policy):
+    """The mean of the learned squashed Gaussian; with `stochastic`, a sample from it, as in RLDG's own collection.
+
+    It needs the privileged pose of the target that simulated observations carry.
+    """
+
+    def __init__(
+        self, actor: Layers, contract: ActionContract, *,
+        observe_force: bool = False, stochastic: bool = False, checkpoint_step: int = 0,
+    ):
+        self.actor = actor
+        self.observe_force = observe_force
+        self.stochastic = stochastic
+        self.metadata = PolicyMetadata(
+            kind="specialist",
+            action_contract=contract,
+            weight_hash=weight_hash(actor),
+            checkpoint_step=checkpoint_step,
+        )
+        self._generator = np.random.default_rng(0)
+
+    def reset(self, task: Task, instruction: str, seed: int = 0) -> None:
+        """Begins an episode; the samples of a stochastic specialist descend from `seed`."""
+        self._generator = np.random.default_rng(seed)
+
+    def act(self, observation: Observation) -> np.ndarray:
+        """One action, float32 (1, 7)."""
+        seen = features(observation["state"], observation["privileged"], self.observe_force)
+        mean, log_std = gaussian(self.actor, seen)
+        if self.stochastic:
+            mean = mean + np.exp(log_std) * self._generator.standard_normal(len(mean), dtype=np.float32)
+        action = np.full((1, 7), -1, np.float32)  # a fixed gripper stays closed
+        action[0, : len(mean)] = np.tanh(mean)
+        return action
+
+
+def weight_hash(actor: Layers) -> str:
+    """First 16 hex digits of the SHA-256 of all weights."""
+    digest = hashlib.sha256()
+    for name, value in sorted(named_arrays(actor).items()):
+        digest.update(name.encode() + np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def save_specialist(folder: Path, policy: SpecialistPolicy, task: Task) -> None:
+    """Writes weights and description, each at once."""
+    write_arrays(folder / WEIGHTS, named_arrays(policy.actor))
+    description: dict[str, Any] = {
+        "task": task.name,
+        "task_hash": task.hash,
+        "action_contract": dataclasses.asdict(policy.metadata.action_contract),  # pyright: ignore[reportArgumentType]
+        "observe_force": policy.observe_force,
+        "checkpoint_step": policy.metadata.checkpoint_step,
+        "weight_hash": policy.metadata.weight_hash,
+    }
+    write_json(folder / DESCRIPTION, description)
+
+
+def load_specialist(folder: Path, stochastic: bool = False) -> SpecialistPolicy:
+    """The specialist of a finished training run. Raises `CheckpointError` when there is none, or it is damaged."""
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{folder} holds no finished specialist: {error}. `rldg train TASK --out {folder}` makes one.") from None
+    policy = SpecialistPolicy(
+        from_named_arrays(read_arrays(folder / WEIGHTS)),
+        ActionContract(**description["action_contract"]),
+        observe_force=description["observe_force"],
+        stochastic=stochastic,
+        checkpoint_step=description["checkpoint_step"],
+    )
+    if policy.metadata.weight_hash != description["weight_hash"]:
+        raise CheckpointError(f"{folder / WEIGHTS} does not hold the weights that {DESCRIPTION} describes; train again.")
+    return policy
