@@ -1,0 +1,5 @@
+"""`python -m rldg` is `rldg`."""
+
+from rldg.cli.main import run
+
+run()

@@ -1,0 +1,84 @@
+"""`rldg VERB ...`: finds the verb's module, reads its arguments, and turns what went wrong into one sentence.
+
+A verb is a module `rldg.cli.<verb>` with a docstring (its help, with an example), `Args` (a frozen dataclass, or a
+union of them for subcommands; `DEFAULT` names the one that may be left out) and `main(args) -> int`, the exit status:
+0 success, 1 a failed check. Only the module of the verb that was asked for is imported, so that help answers at once.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from rldg import __version__
+from rldg.errors import RldgError, UnknownNameError, UsageError
+
+VERBS = {
+    "doctor": "check rendering, versions, devices and disk, and say what to do about each fault",
+    "tasks": "list, show and check task files",
+    "train": "train a specialist on one task by reinforcement learning",
+    "collect": "roll a policy out and write its episodes as an RLDS data set",
+    "data": "validate, inspect, edit, merge and describe data sets",
+    "finetune": "fine-tune a generalist on data sets",
+    "evaluate": "run a policy on locked scenes: success, cycle time, failures, videos",
+    "compare": "compare two evaluations of the same scenes: the paired difference and its interval",
+    "report": "write one self-contained HTML page about a folder of runs",
+    "predict": "show one recorded frame to a policy and print the actions it answers with",
+}
+
+EXAMPLES = """\
+  rldg train usb_a_insertion --out runs/specialist
+  rldg collect usb_a_insertion --policy runs/specialist --episodes 45 --out runs/data
+  rldg finetune octo --data runs/data --out runs/octo
+  rldg evaluate usb_a_insertion --policy runs/octo --episodes 100 --out runs/evaluation"""
+
+
+def help_text() -> str:
+    """What `rldg --help` says."""
+    verbs = "\n".join(f"  {name:<10}{line}" for name, line in VERBS.items())
+    return (
+        f"usage: rldg VERB ...\n\nNarrow reinforcement learning turned into data for generalist robot policies.\n\n"
+        f"verbs:\n{verbs}\n\nfrom a task to an evaluated generalist:\n{EXAMPLES}\n\n"
+        f"`rldg VERB --help` says more about a verb. Every verb takes --json: one line of JSON, last on standard output.\n"
+        f"Exit status: 0 success, 1 failed check, 2 wrong usage, 130 interrupted."
+    )
+
+
+def dispatch(command_line: Sequence[str]) -> int:
+    """Carries out one command line (without the program's name) and returns its exit status."""
+    if not command_line:
+        print(help_text(), file=sys.stderr)
+        return 2
+    verb, *rest = command_line
+    if verb in ("-h", "--help", "help"):
+        print(help_text())
+        return 0
+    if verb == "--version":
+        print(f"rldg {__version__}")
+        return 0
+    if verb not in VERBS:
+        raise UnknownNameError("verb", verb, VERBS)
+    module = importlib.import_module(f"rldg.cli.{verb}")
+    import tyro  # only here: help and unknown verbs need no parser
+
+    if hasattr(module, "DEFAULT") and (not rest or rest[0].startswith("--") and rest[0] != "--help"):
+        rest.insert(0, module.DEFAULT)
+    config = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes)
+    return module.main(tyro.cli(module.Args, prog=f"rldg {verb}", description=module.__doc__, args=rest, config=config))
+
+
+def run() -> None:
+    """The console script: `dispatch` on the process's arguments, errors as one sentence on standard error."""
+    try:
+        status = dispatch(sys.argv[1:])
+        sys.stdout.flush()
+    except (RldgError, OSError) as error:
+        if isinstance(error, BrokenPipeError):  # the reader (`| head`) has gone; nothing is left to say
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(128 + 13)
+        print(f"rldg: {error}", file=sys.stderr)
+        status = 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:
+        print("rldg: interrupted; what is finished is kept, and the same command continues.", file=sys.stderr)
+        status = 130
+    sys.exit(status)
