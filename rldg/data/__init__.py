@@ -1,0 +1,1 @@
+"""Episodes on disk: RLDS data sets written and read without TensorFlow, their statistics, and batches for training."""

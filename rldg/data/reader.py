@@ -1,0 +1,200 @@
+"""Reads RLDS data sets: ours, and any other whose `features.json` says what it holds."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from rldg.data.example import decode, flat_features
+from rldg.data.images import decode_image
+from rldg.data.schema import STATE_PARTS, split_state
+from rldg.data.tfrecord import read_record, read_records
+from rldg.errors import DatasetError
+from rldg.rollout.episode import Episode, EpisodeMetadata
+
+_METADATA = "episode_metadata/"
+_STEPS = "steps/"
+
+
+class EncodedImages(Sequence[np.ndarray]):
+    """The pictures of one camera over an episode; each is decoded to (H, W, 3) uint8 RGB when it is asked for."""
+
+    def __init__(self, encoded: list[bytes]):
+        self.encoded = encoded
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+    def __getitem__(self, index: Any) -> Any:
+        return decode_image(self.encoded[index])
+
+    def decoded(self) -> np.ndarray:
+        """(T, H, W, 3) uint8."""
+        return np.stack([decode_image(content) for content in self.encoded])
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where an episode lies and what is known of it without its steps."""
+
+    file: Path
+    offset: int  # bytes
+    record: int  # its place in the file
+    length: int  # control steps
+    metadata: dict[str, Any]  # the scalars of `episode_metadata`; those of a foreign set may be others, or none
+
+    @property
+    def success(self) -> bool:
+        """Whether the episode was judged a success; a data set without that label is taken to hold successes only."""
+        return bool(self.metadata.get("success", True))
+
+
+@dataclass(frozen=True)
+class StoredEpisode:
+    """One episode as it stands on disk: `steps` maps names such as "action" or "observation/state" to (T, ...) arrays,
+    text to lists of `str`, cameras to `EncodedImages`."""
+
+    metadata: dict[str, Any]
+    steps: dict[str, Any]
+
+    def __len__(self) -> int:
+        """Number of control steps T."""
+        return len(next(iter(self.steps.values())))
+
+    def to_episode(self) -> Episode:
+        """The `Episode` that was written (pictures after JPEG). Raises `DatasetError` for a set of another making."""
+        names = [field.name for field in fields(EpisodeMetadata)]
+        needed = ["observation/state", "observation/raw_state", "action", "base_action", "action_normalized"]
+        missing = [n for n in names if n not in self.metadata] + [n for n in needed if n not in self.steps]
+        if missing:
+            raise DatasetError(f"This episode was not written by rldg: it lacks {', '.join(missing)}.")
+        observation = {name.removeprefix("observation/"): value for name, value in self.steps.items() if "/" in name}
+        images = {n.removeprefix("image_"): v.decoded() for n, v in observation.items() if isinstance(v, EncodedImages)}
+        known = {"state", "raw_state", *STATE_PARTS}
+        return Episode(
+            metadata=EpisodeMetadata(**{name: self.metadata[name] for name in names}),
+            instruction=self.steps["language_instruction"][0],
+            state=split_state(observation["state"]),
+            raw_state=split_state(observation["raw_state"]),
+            privileged={n: v for n, v in observation.items() if n not in known and not n.startswith("image_")},
+            images=images,
+            action=self.steps["action"],
+            base_action=self.steps["base_action"],
+            action_normalized=self.steps["action_normalized"],
+            reward=self.steps["reward"],
+            is_terminal=self.steps["is_terminal"],
+            is_intervention=self.steps["is_intervention"],
+        )
+
+
+@dataclass(frozen=True)
+class Dataset(Sequence[StoredEpisode]):
+    """A data set, or a selection of its episodes. Indexing reads an episode from disk; `entries` are in memory."""
+
+    folder: Path
+    features: dict[str, tfds.features.FeatureConnector]  # flat name -> feature
+    entries: tuple[Entry, ...]
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, index: Any) -> Any:
+        entry = self.entries[index]
+        columns = _decoded(entry.file, entry.record, read_record(entry.file, entry.offset, entry.record), self.features)
+        return StoredEpisode(
+            entry.metadata,
+            {
+                name.removeprefix(_STEPS): self._presented(name, value)
+                for name, value in columns.items()
+                if name.startswith(_STEPS)
+            },
+        )
+
+    def __iter__(self) -> Iterator[StoredEpisode]:
+        return (self[i] for i in range(len(self)))
+
+    def _presented(self, name: str, value: Any) -> Any:
+        if isinstance(self.features[name], tfds.features.Image):
+            return EncodedImages(value)
+        return [text.decode(errors="replace") for text in value] if isinstance(value, list) else value
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the step columns that hold pictures, for example "observation/image_wrist"."""
+        images = (n for n, f in self.features.items() if n.startswith(_STEPS) and isinstance(f, tfds.features.Image))
+        return tuple(sorted(name.removeprefix(_STEPS) for name in images))
+
+    @property
+    def steps(self) -> int:
+        """Control steps in all episodes together."""
+        return sum(entry.length for entry in self.entries)
+
+    def filter(self, keep: Callable[[Entry], bool]) -> "Dataset":
+        """The episodes that `keep` accepts, in the same order."""
+        return replace(self, entries=tuple(entry for entry in self.entries if keep(entry)))
+
+    def successes(self) -> "Dataset":
+        """The episodes that were judged a success: what policies are trained on."""
+        return self.filter(lambda entry: entry.success)
+
+    def first(self, count: int) -> "Dataset":
+        """The first `count` episodes. Raises `DatasetError` if there are fewer."""
+        if count > len(self):
+            raise DatasetError(f"{self.folder} has only {len(self)} of the {count} episodes asked for.")
+        return replace(self, entries=self.entries[:count])
+
+
+def open_dataset(folder: Path | str, split: str = "train") -> Dataset:
+    """Lists the episodes of the data set in `folder` (the one that holds `features.json`).
+
+    Every record is read and its checksum verified; pictures are not decoded. Raises `DatasetError` if there is no data
+    set, a record is broken (file and record are named), or files are fewer than `dataset_info.json` says.
+    """
+    folder = Path(folder)
+    if not (folder / "features.json").exists():
+        nested = sorted(str(path.parent) for path in folder.glob("**/features.json"))
+        hint = f" There is one in {', '.join(nested)}." if nested else ""
+        raise DatasetError(f"{folder} holds no data set: it has no features.json.{hint}")
+    features = flat_features(tfds.features.FeaturesDict.from_config(str(folder)))
+    counted = next((name for name in ("steps/action", "steps/is_last", *features) if name in features), "")
+    if not counted.startswith(_STEPS):
+        raise DatasetError(f"{folder} is not RLDS: its features hold no 'steps'.")
+    light = {name: feature for name, feature in features.items() if name.startswith(_METADATA) or name == counted}
+    paths = sorted(path for path in folder.glob(f"*-{split}.tfrecord-*") if path.suffix != ".tmp")
+    listed = _shard_lengths(folder, split)
+    if len(paths) < len(listed):
+        raise DatasetError(f"{folder} has {len(paths)} of the {len(listed)} files that its dataset_info.json lists.")
+    entries = []
+    for path, expected in zip_longest(paths, listed, fillvalue=0):
+        record = -1
+        for record, (offset, content) in enumerate(read_records(path)):
+            columns = _decoded(path, record, content, light)
+            metadata = {
+                name.removeprefix(_METADATA): value.decode() if isinstance(value, bytes) else value
+                for name, value in columns.items()
+                if name != counted
+            }
+            entries.append(Entry(path, offset, record, len(columns[counted]), metadata))
+        if record + 1 < expected:
+            raise DatasetError(f"{path}: record {record + 1} is missing; dataset_info.json lists {expected}.")
+    return Dataset(folder, features, tuple(entries))
+
+
+def _shard_lengths(folder: Path, split: str) -> list[int]:
+    info = folder / "dataset_info.json"
+    if not info.exists():
+        return []
+    splits = json.loads(info.read_text(encoding="utf-8")).get("splits", [])
+    return next((list(map(int, s.get("shardLengths", []))) for s in splits if s["name"] == split), [])
+
+
+def _decoded(path: Path, record: int, content: bytes, features: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return decode(content, features)
+    except DatasetError as error:
+        raise DatasetError(f"{path}: record {record}: {error}.") from None

@@ -1,0 +1,97 @@
+"""What an episode looks like on disk: its TFDS features, and its columns.
+
+RLDS convention: step t holds the observation at t, the action taken on it, and the reward that the action earned.
+`discount` is 0 on a terminal step and 1 otherwise, so an episode that ran out of time is not terminal.
+"""
+
+from dataclasses import asdict, fields
+from typing import get_type_hints
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from rldg.data.example import Columns
+from rldg.data.images import encode_jpeg
+from rldg.rollout.episode import Episode, EpisodeMetadata
+
+# Parts of the flat state in their order, with their sizes: 20 numbers. `observation/state` is what policies see
+# (relative to the reset pose), `observation/raw_state` the same parts in the base frame.
+STATE_PARTS = {"tcp_pose": 7, "tcp_vel": 6, "tcp_force": 3, "tcp_torque": 3, "gripper_pose": 1}
+STATE_SIZE = sum(STATE_PARTS.values())
+
+_SCALARS = {str: tfds.features.Text(), bool: np.bool_, int: np.int64, float: np.float32}
+
+
+def episode_features(episode: Episode) -> tfds.features.FeaturesDict:
+    """The features of the data set that `episode` belongs to: they depend on its cameras and privileged parts only."""
+    observation = {
+        **{
+            f"image_{camera}": tfds.features.Image(shape=images.shape[1:], encoding_format="jpeg")
+            for camera, images in episode.images.items()
+        },
+        "state": _vector(STATE_SIZE),
+        "raw_state": _vector(STATE_SIZE),
+        **{part: _vector(size) for part, size in STATE_PARTS.items()},
+        **{part: _vector(values.shape[1]) for part, values in episode.privileged.items()},
+    }
+    steps = {
+        "observation": observation,
+        "action": _vector(7),
+        "base_action": _vector(7),
+        "action_normalized": _vector(7),
+        "language_instruction": tfds.features.Text(),
+        "reward": np.float32,
+        "discount": np.float32,
+        "is_first": np.bool_,
+        "is_last": np.bool_,
+        "is_terminal": np.bool_,
+        "is_intervention": np.bool_,
+    }
+    types = get_type_hints(EpisodeMetadata)
+    metadata = {field.name: _SCALARS[types[field.name]] for field in fields(EpisodeMetadata)}
+    return tfds.features.FeaturesDict({"steps": tfds.features.Dataset(steps), "episode_metadata": metadata})
+
+
+def episode_columns(episode: Episode) -> Columns:
+    """`episode` as the flat columns of one record, pictures encoded as JPEG."""
+    length = len(episode)
+    index = np.arange(length)
+    observation = {
+        **{f"image_{camera}": [encode_jpeg(image) for image in images] for camera, images in episode.images.items()},
+        "state": _flat(episode.state),
+        "raw_state": _flat(episode.raw_state),
+        **{part: episode.state[part] for part in STATE_PARTS},
+        **episode.privileged,
+    }
+    steps = {
+        **{f"observation/{name}": column for name, column in observation.items()},
+        "action": episode.action,
+        "base_action": episode.base_action,
+        "action_normalized": episode.action_normalized,
+        "language_instruction": [episode.instruction.encode()] * length,
+        "reward": episode.reward,
+        "discount": 1.0 - episode.is_terminal.astype(np.float32),
+        "is_first": index == 0,
+        "is_last": index == length - 1,
+        "is_terminal": episode.is_terminal,
+        "is_intervention": episode.is_intervention,
+    }
+    metadata = {
+        f"episode_metadata/{name}": value.encode() if isinstance(value, str) else value
+        for name, value in asdict(episode.metadata).items()
+    }
+    return {f"steps/{name}": column for name, column in steps.items()} | metadata
+
+
+def split_state(flat: np.ndarray) -> dict[str, np.ndarray]:
+    """(T, 20) as the named parts (T, n) of `STATE_PARTS`."""
+    ends = np.cumsum(list(STATE_PARTS.values()))[:-1]
+    return dict(zip(STATE_PARTS, np.split(flat, ends, axis=1), strict=True))
+
+
+def _vector(size: int) -> tfds.features.Tensor:
+    return tfds.features.Tensor(shape=(size,), dtype=np.float32)
+
+
+def _flat(state: dict[str, np.ndarray]) -> np.ndarray:
+    return np.concatenate([state[part] for part in STATE_PARTS], axis=1, dtype=np.float32)

@@ -1,0 +1,125 @@
+"""Writes episodes one file each, so that a kill at any instant loses at most the episode in progress."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core import naming
+from tensorflow_datasets.core.dataset_info import DatasetIdentity, DatasetInfo
+from tensorflow_datasets.core.splits import SplitDict, SplitInfo
+
+from rldg.data.example import encode
+from rldg.data.schema import episode_columns, episode_features
+from rldg.data.tfrecord import frame
+from rldg.errors import DatasetError
+from rldg.rollout.episode import Episode
+
+# One shard per episode. The usual `00012-of-00045` would rename every file whenever an episode is added.
+TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_INDEX}"
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+
+
+def dataset_name(folder: Path) -> tuple[str, str]:
+    """Name and version of the data set in `folder`: NAME/1.0.0 gives both, any other folder its name and 1.0.0.
+
+    A data set that already stands there keeps its name, even if its folder was renamed.
+    """
+    info = folder / "dataset_info.json"
+    if info.exists():
+        content = json.loads(info.read_text(encoding="utf-8"))
+        return content["name"], content["version"]
+    folder = folder.resolve()
+    name, version = (folder.parent.name, folder.name) if _VERSION.fullmatch(folder.name) else (folder.name, "1.0.0")
+    name = re.sub(r"\W+", "_", name)
+    return (name if name[:1].isalpha() else f"rldg_{name}"), version
+
+
+class DatasetWriter:
+    """Adds episodes to the data set in `folder`, which is created, or continued after whatever ended it.
+
+    An episode exists once its file carries its final name. `features.json` and `dataset_info.json` are derived from
+    the files that exist, so `tfds.builder_from_directory(folder)` reads the folder at any time.
+    """
+
+    def __init__(self, folder: Path, split: str = "train"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob("*.tmp"):
+            leftover.unlink()
+        self.folder = folder
+        name, self._version = dataset_name(folder)
+        self._template = naming.ShardedFileTemplate(
+            data_dir=folder, dataset_name=name, split=split, filetype_suffix="tfrecord", template=TEMPLATE
+        )
+        self._sizes: dict[int, int] = {}  # episode -> bytes
+        for path in folder.glob(f"{name}-{split}.tfrecord-*"):
+            self._sizes[int(path.name.rsplit("-", 1)[1])] = path.stat().st_size
+        features = folder / "features.json"
+        self._features = features.read_text(encoding="utf-8") if features.exists() else None
+        if self._sizes and self._features:
+            self._write_info()
+
+    @property
+    def indices(self) -> set[int]:
+        """The episodes that exist."""
+        return set(self._sizes)
+
+    def path(self, index: int) -> Path:
+        """The file of episode `index`."""
+        return Path(self._template.sharded_filepath(shard_index=index, num_shards=None))
+
+    def write(self, index: int, episode: Episode) -> None:
+        """Adds `episode` as number `index`.
+
+        Raises:
+            DatasetError: `index` exists, or the episode has other cameras, picture sizes or parts than the data set.
+        """
+        path = self.path(index)
+        if index in self._sizes:
+            raise DatasetError(f"{path} exists already; an episode is never written twice.")
+        features = json.dumps(episode_features(episode).to_json(), indent=2, sort_keys=True)
+        if self._features is None:
+            _write_durably(self.folder / "features.json", features.encode())
+            self._features = features
+        elif features != self._features:
+            raise DatasetError(
+                f"Episode {episode.metadata.episode_id} has other cameras, picture sizes or state parts than the data set "
+                f"in {self.folder}; write it to another folder."
+            )
+        record = frame(encode(episode_columns(episode)))
+        _write_durably(path, record)
+        self._sizes[index] = len(record)
+        self._write_info()
+
+    def _write_info(self) -> None:
+        """Describes the episodes 0 .. n-1 that exist without a gap, which is all that TFDS can address."""
+        count = next(i for i in range(len(self._sizes) + 1) if i not in self._sizes)
+        split = SplitInfo(
+            name=self._template.split,
+            shard_lengths=[1] * count,
+            num_bytes=sum(self._sizes[i] for i in range(count)),
+            filename_template=self._template,
+        )
+        name = self._template.dataset_name
+        info = DatasetInfo(
+            builder=DatasetIdentity(name, tfds.core.Version(self._version), str(self.folder), module_name=""),
+            description="Robot episodes in RLDS, collected with rldg.",
+            split_dict=SplitDict([split]),
+        )
+        _write_durably(self.folder / "dataset_info.json", info.as_json.encode())
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    """Writes so that after a crash `path` is either absent or older, or whole: contents first, then the name."""
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
