@@ -1,7 +1,6 @@
 """The box that a commanded pose may not leave."""
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from rldg import geometry
 from rldg.tasks.task import Box
@@ -13,8 +12,8 @@ def clip_to_box(pose: np.ndarray, target: np.ndarray, box: Box) -> np.ndarray:
     Both poses are in the base frame. A pose inside the box comes back unchanged.
     """
     local = geometry.relative(target, pose)
-    coordinates = np.concatenate([local[:3], Rotation.from_quat(local[3:]).as_euler("xyz")])
+    coordinates = np.concatenate([local[:3], geometry.euler(local)])
     clipped = np.clip(coordinates, box.low, box.high)
-    if np.array_equal(clipped, coordinates):
+    if (clipped == coordinates).all():
         return pose
     return geometry.compose(target, geometry.pose_from_euler(clipped[:3], clipped[3:]))

@@ -1,5 +1,6 @@
 """Cameras of a simulated station."""
 
+import atexit
 from collections.abc import Mapping
 
 import mujoco
@@ -24,6 +25,7 @@ class SimulatedCameras:
         self._renderers: dict[int, mujoco.Renderer] = {}
         self._options = mujoco.MjvOption()
         self._options.sitegroup[:] = 0
+        atexit.register(self.close)  # EGL is torn down before Python collects its contexts
 
     def render(self, data: mujoco.MjData) -> dict[str, np.ndarray]:
         """One picture (resolution, resolution, 3) uint8 RGB per camera."""
@@ -32,6 +34,7 @@ class SimulatedCameras:
             renderer = self._renderer(view)
             renderer.update_scene(data, camera=name, scene_option=self._options)
             renderer.scene.flags[:] = 0
+            renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SKYBOX] = 1
             pictures[name] = _cropped(renderer.render(), view)
         return pictures
 
@@ -52,6 +55,7 @@ class SimulatedCameras:
         for renderer in self._renderers.values():
             renderer.close()
         self._renderers.clear()
+        atexit.unregister(self.close)
 
 
 def raw_size(view: CameraView) -> int:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import mujoco
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from rldg import geometry
 from rldg.robots import inverse_kinematics
@@ -12,13 +11,13 @@ from rldg.robots.base import Contact, RobotState
 from rldg.robots.cameras import SimulatedCameras
 from rldg.robots.randomisation import SceneRandomiser
 from rldg.sim import impedance, panda, scene
-from rldg.sim.connector import MILLIMETRE, overreach
+from rldg.sim.connector import MILLIMETRE, Outline
 from rldg.tasks.station import Station
 from rldg.tasks.task import Task
 
 CHUNKS = 10  # how often per control step contact and wrench are sampled
 WRENCH_TIME_CONSTANT = 0.05  # seconds, of the low-pass on the wrench that the arm reports
-TIP_DOWN = Rotation.from_quat([1.0, 0.0, 0.0, 0.0])  # plug axes in tool axes: the plug frame looks up, the tool down
+TIP_DOWN = (1.0, 0.0, 0.0, 0.0)  # plug axes in tool axes: the plug frame looks up, the tool down
 
 
 class MujocoRobot:
@@ -35,10 +34,13 @@ class MujocoRobot:
         self._substeps = round(1 / (task.rate * task.sim.timestep))
         self._filter = 1 - np.exp(-1 / (task.rate * CHUNKS * WRENCH_TIME_CONSTANT))
         self._plug_length = scene.plug_length(task)
+        self._outline = Outline(task.sim.connector)
+        self._tip = np.array([0, 0, self._plug_length, *TIP_DOWN])
+        self._chunks = [len(part) for part in np.array_split(np.arange(self._substeps), CHUNKS)]
         self._cameras = SimulatedCameras(self.model, {name: task.cameras[name] for name in cameras})
         self.camera_sizes = {name: task.cameras[name].resolution for name in cameras}
         impedance.set_gains(self.model, task.compliance)
-        self._wrench = np.zeros(6)
+        self._wrench = np.zeros(6)  # on the tool, in the reference frame's axes
         self._penetration, self._touching = 0.0, False
 
     def reset(self, generator: np.random.Generator) -> None:
@@ -59,42 +61,41 @@ class MujocoRobot:
         noise = np.array(self._scene.socket_position_noise)
         turn = generator.uniform(-self._scene.socket_yaw_noise, self._scene.socket_yaw_noise)
         nominal = np.array(self._station.target_pose)
-        yaw = Rotation.from_rotvec([0, 0, turn]) * Rotation.from_quat(nominal[3:])
-        return np.concatenate([nominal[:3] + generator.uniform(-noise, noise), yaw.as_quat(canonical=True)])
+        return _turned(nominal, generator.uniform(-noise, noise), np.array([0, 0, turn]))
 
     def _draw_reset_pose(self, generator: np.random.Generator) -> np.ndarray:
         box = self._task.reset_noise
         draw = generator.uniform(box.low, box.high)
-        turn = Rotation.from_euler("xyz", draw[3:]) * Rotation.from_quat(self._target[3:])
-        position = self._target[:3] + self._task.reset_offset + draw[:3]
-        return np.concatenate([position, turn.as_quat(canonical=True)])
+        return _turned(self._target, self._task.reset_offset + draw[:3], draw[3:])
 
     def _place_socket(self) -> None:
         depth = self._scene.connector.depth * MILLIMETRE
-        mouth = np.array([0, 0, self._plug_length - depth, *TIP_DOWN.as_quat()])
-        pose = geometry.compose(self._target, mouth)
-        self.data.mocap_pos[0] = pose[:3]
-        self.data.mocap_quat[0] = np.roll(pose[3:], 1)
+        mouth = np.array([0, 0, self._plug_length - depth, *TIP_DOWN])
+        self._socket = geometry.compose(self._target, mouth)
+        self.data.mocap_pos[0] = self._socket[:3]
+        self.data.mocap_quat[0] = np.roll(self._socket[3:], 1)
 
     def move(self, pose: np.ndarray, gripper: float) -> None:
         """Steps the physics for one control period towards `pose`; the gripper stays closed on the plug."""
         self.data.ctrl[:6] = impedance.setpoint(pose)
-        for chunk in np.array_split(range(self._substeps), CHUNKS):
-            mujoco.mj_step(self.model, self.data, nstep=len(chunk))
+        exerted = self.data.actuator_force
+        for steps in self._chunks:
+            mujoco.mj_step(self.model, self.data, nstep=steps)
             # Quasi-static estimate, as an impedance-controlled arm has it: contact balances what the controller exerts.
-            self._wrench += self._filter * (-impedance.wrench(self.data) - self._wrench)
+            self._wrench += self._filter * (-exerted[:6] - exerted[6:] - self._wrench)
             if self.data.ncon:
                 self._penetration = max(self._penetration, -float(self.data.contact.dist.min()))
-        self._touching = bool(self.data.ncon)
+        self._touching = self.data.ncon > 0
 
     def state(self) -> RobotState:
         """Pose and velocity of the tool centre point; the wrench is low-passed and in the end-effector frame."""
-        rotation = Rotation.from_matrix(self.data.site_xmat[self._site].reshape(3, 3))
-        velocity = np.zeros(6)
+        quaternion, velocity = np.empty(4), np.empty(6)
+        mujoco.mju_mat2Quat(quaternion, self.data.site_xmat[self._site])
         mujoco.mj_objectVelocity(self.model, self.data, mujoco.mjtObj.mjOBJ_SITE, self._site, velocity, 0)
-        wrench = rotation.apply(self._wrench.reshape(2, 3), inverse=True)
-        pose = np.concatenate([self.data.site_xpos[self._site], rotation.as_quat(canonical=True)])
-        return RobotState(pose, np.roll(velocity, 3), wrench[0], wrench[1], gripper=0.0)
+        w, x, y, z = quaternion.tolist()
+        pose = np.array((*self.data.site_xpos[self._site].tolist(), x, y, z, w))
+        wrench = geometry.unrotate_twist(pose, impedance.to_base(self._wrench))
+        return RobotState(pose, np.roll(velocity, 3), wrench[:3], wrench[3:], gripper=0.0)
 
     def target(self) -> np.ndarray:
         """Tool pose (7) at full insertion, base frame."""
@@ -102,14 +103,12 @@ class MujocoRobot:
 
     def contact(self) -> Contact:
         """Depth counts only while the plug's outline lies inside the cavity, within the clearance on every side."""
-        tool = self.state().pose
-        tip = geometry.compose(tool, np.array([0, 0, self._plug_length, *TIP_DOWN.as_quat()]))
-        socket = np.concatenate([self.data.mocap_pos[0], np.roll(self.data.mocap_quat[0], -1)])
-        local = geometry.relative(socket, tip)
-        outside = overreach(self._scene.connector, local[:3], Rotation.from_quat(local[3:]))
+        tip = geometry.relative(self._socket, geometry.compose(self.state().pose, self._tip))
+        if tip[2] >= 0:
+            return Contact(0.0, self._penetration, self._clearance, self._touching)
         # Walls give way a little; a plug that reaches further out than twice the clearance went through one.
-        inside = outside <= 2 * self._clearance
-        depth = max(0.0, -float(local[2])) if inside else 0.0
+        inside = self._outline.overreach(tip) <= 2 * self._clearance
+        depth = -float(tip[2]) if inside else 0.0
         return Contact(depth, self._penetration, self._clearance, self._touching)
 
     def images(self) -> dict[str, np.ndarray]:
@@ -119,3 +118,9 @@ class MujocoRobot:
     def close(self) -> None:
         """Frees the renderers."""
         self._cameras.close()
+
+
+def _turned(pose: np.ndarray, shift: np.ndarray, rpy: np.ndarray) -> np.ndarray:
+    """`pose` (7) moved by `shift` (3) [m] and turned in place by `rpy` (3) [rad], both in the base frame's axes."""
+    turn = geometry.compose(geometry.pose_from_euler((0, 0, 0), rpy), np.array([0, 0, 0, *pose[3:]]))
+    return np.concatenate([pose[:3] + shift, turn[3:]])

@@ -11,6 +11,7 @@ from rldg.tasks.scene import Connector
 WALL = 0.008  # thickness of a wall around the cavity
 BOARD = 0.09  # half the edge of the board that the socket sits in
 BOTTOM = 0.004  # thickness of the cavity's floor
+FLUSH = 0.0003  # how far the board lies below the socket's mouth
 MILLIMETRE = 1e-3
 
 
@@ -88,24 +89,34 @@ def socket_boxes(connector: Connector, clearance: float) -> list[BoxGeom]:
 
 
 def board_boxes(connector: Connector) -> list[BoxGeom]:
-    """Four boxes that surround the socket, flush with its mouth."""
+    """Four boxes that surround the socket, a hair below its mouth so that the two do not flicker in pictures."""
     inner_x, inner_y = np.abs(corners(connector)).max(0) + WALL - MILLIMETRE
     half = (connector.depth * MILLIMETRE + BOTTOM) / 2
+    z = -half - FLUSH
     upright = np.array([1.0, 0, 0, 0])
     wide, tall = (BOARD - inner_x) / 2, (BOARD - inner_y) / 2
     return [
-        BoxGeom("board_right", np.array([inner_x + wide, 0, -half]), upright, np.array([wide, BOARD, half])),
-        BoxGeom("board_left", np.array([-inner_x - wide, 0, -half]), upright, np.array([wide, BOARD, half])),
-        BoxGeom("board_far", np.array([0, inner_y + tall, -half]), upright, np.array([inner_x, tall, half])),
-        BoxGeom("board_near", np.array([0, -inner_y - tall, -half]), upright, np.array([inner_x, tall, half])),
+        BoxGeom("board_right", np.array([inner_x + wide, 0, z]), upright, np.array([wide, BOARD, half])),
+        BoxGeom("board_left", np.array([-inner_x - wide, 0, z]), upright, np.array([wide, BOARD, half])),
+        BoxGeom("board_far", np.array([0, inner_y + tall, z]), upright, np.array([inner_x, tall, half])),
+        BoxGeom("board_near", np.array([0, -inner_y - tall, z]), upright, np.array([inner_x, tall, half])),
     ]
 
 
-def overreach(connector: Connector, tip: np.ndarray, rotation: Rotation) -> float:
-    """How far [m] the plug's tip reaches beyond the cross-section's own outline, seen in the socket frame.
+class Outline:
+    """A plug's cross-section, for asking how far a displaced plug reaches beyond it."""
 
-    `tip` (3) is the plug's origin and `rotation` turns plug axes into socket axes. A plug that touches a wall without
-    sinking into it reaches out by the clearance.
-    """
-    points = rotation.apply(np.c_[corners(connector), np.zeros(len(connector.cross_section))])[:, :2] + tip[:2]
-    return max(float(((points - middle) @ normal).max()) for middle, normal, _ in edges(connector))
+    def __init__(self, connector: Connector):
+        self._corners = corners(connector)
+        self._middles = np.array([middle for middle, _, _ in edges(connector)])
+        self._normals = np.array([normal for _, normal, _ in edges(connector)])
+        self._offsets = (self._middles * self._normals).sum(1)
+
+    def overreach(self, tip: np.ndarray) -> float:
+        """How far [m] a plug whose tip has the pose `tip` (7, socket frame) reaches beyond the outline at the socket.
+
+        A plug that touches a wall without sinking into it reaches out by the clearance.
+        """
+        turn = Rotation.from_quat(tip[3:]).as_matrix()[:2, :2]
+        points = self._corners @ turn.T + tip[:2]
+        return float((points @ self._normals.T - self._offsets).max())

@@ -8,15 +8,16 @@ vector between them stays far from pi. The tiny integral gain is left out: it is
 
 import mujoco
 import numpy as np
-from scipy.spatial.transform import Rotation
 
+from rldg import geometry
 from rldg.tasks.gains import Gains
 
 AXES = ("x", "y", "z", "rx", "ry", "rz")
 SETPOINT_TIME_CONSTANT = 0.2  # seconds: a factor of 0.005 per millisecond
 # The reference frame is the base frame turned by pi about x: it mirrors y and z.
-REFERENCE = Rotation.from_quat([1.0, 0.0, 0.0, 0.0])
+REFERENCE = np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0])
 _MIRRORED = np.array([False, True, True, False, True, True])
+_SIGN = np.where(_MIRRORED, -1.0, 1.0)
 
 
 def add_impedance(spec: mujoco.MjSpec, site: str) -> None:
@@ -56,11 +57,10 @@ def set_gains(model: mujoco.MjModel, gains: Gains) -> None:
 
 def setpoint(pose: np.ndarray) -> np.ndarray:
     """Pose (7) in the base frame as spring coordinates (6) in the reference frame: [m], rotation vector [rad]."""
-    turned = REFERENCE * Rotation.from_quat(pose[3:])  # REFERENCE is its own inverse
-    return np.concatenate([REFERENCE.apply(pose[:3]), turned.as_rotvec()])
+    local = geometry.compose(REFERENCE, pose)  # the reference pose is its own inverse
+    return np.concatenate([local[:3], geometry.rotation_vector(local)])
 
 
-def wrench(data: mujoco.MjData) -> np.ndarray:
-    """What the controller exerts (6) [N, N m], in the base frame's axes: spring plus damper."""
-    force = data.actuator_force[:6] + data.actuator_force[6:12]
-    return np.where(_MIRRORED, -force, force)
+def to_base(wrench: np.ndarray) -> np.ndarray:
+    """A wrench (6) in the reference frame's axes, as actuators give it, in the base frame's axes."""
+    return _SIGN * wrench

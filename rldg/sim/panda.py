@@ -71,9 +71,9 @@ def add_panda(spec: mujoco.MjSpec) -> mujoco.MjsBody:
     hand.explicitinertial = True
     hand.mass, hand.ipos, hand.inertia = 0.73, [-0.01, 0, 0.03], [0.001, 0.0025, 0.0017]
     for name, position, size, shade in (
-        ("palm", [0, 0, 0.035], [0.03, 0.1, 0.03], 0.9),
-        ("finger_left", [0, 0.012, 0.082], [0.01, 0.009, 0.02], 0.35),
-        ("finger_right", [0, -0.012, 0.082], [0.01, 0.009, 0.02], 0.35),
+        ("palm", [0, 0, 0.033], [0.026, 0.1, 0.031], 0.9),
+        ("finger_left", [0, 0.016, 0.084], [0.009, 0.008, 0.02], 0.3),
+        ("finger_right", [0, -0.016, 0.084], [0.009, 0.008, 0.02], 0.3),
     ):
         hand.add_geom(name=name, type=mujoco.mjtGeom.mjGEOM_BOX, size=size, pos=position,
                       rgba=[shade, shade, shade, 1], contype=0, conaffinity=0, mass=0)

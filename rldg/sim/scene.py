@@ -60,6 +60,8 @@ def _set_options(spec: mujoco.MjSpec, timestep: float) -> None:
 
 
 def _add_surroundings(spec: mujoco.MjSpec) -> None:
+    spec.add_texture(name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+                     rgb1=[0.82, 0.87, 0.92], rgb2=[0.5, 0.53, 0.56], width=32, height=192)
     spec.worldbody.add_light(name="lamp", pos=[0.3, -0.6, 1.5], dir=[0.1, 0.35, -1], castshadow=False,
                              diffuse=[0.5] * 3, specular=[0.0] * 3, type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL)
     spec.worldbody.add_geom(name="table", type=mujoco.mjtGeom.mjGEOM_BOX, pos=[0.5, 0, -0.02], size=[0.6, 0.6, 0.02],

@@ -1,0 +1,39 @@
+"""From what a user types for a policy to the policy."""
+
+from pathlib import Path
+
+from rldg.errors import UnknownNameError
+from rldg.policies.base import Policy
+
+NAMES = ("expert", "teleoperator", "teleoperator:average", "teleoperator:clumsy")
+
+
+def load_policy(text: str, *, stochastic: bool = False) -> Policy:
+    """The policy that `text` names: `expert`, `teleoperator[:habits]`, or the folder of a trained one.
+
+    `stochastic` lets a specialist sample its actions, as the paper's roll-outs do; others ignore it.
+
+    Raises:
+        UnknownNameError: neither a known name nor a folder.
+        CheckpointError: the folder holds no policy that can be loaded.
+    """
+    name, _, habits = text.partition(":")
+    if name == "expert" and not habits:
+        from rldg.policies.expert import ScriptedExpert
+
+        return ScriptedExpert()
+    if name == "teleoperator":
+        from rldg.policies.habits import load_habits
+        from rldg.policies.teleoperator import SimulatedTeleoperator
+
+        return SimulatedTeleoperator(load_habits(habits or "skilled"))
+    folder = Path(text)
+    if not folder.is_dir():
+        raise UnknownNameError("policy (a name, or the folder of a trained one)", text, NAMES)
+    if (folder / "dataset_statistics.json").exists():
+        from rldg.generalists.octo.policy import load_octo
+
+        return load_octo(folder)
+    from rldg.specialists.policy import load_specialist
+
+    return load_specialist(folder, stochastic=stochastic)
