@@ -19,14 +19,13 @@ def load_policy(text: str, *, stochastic: bool = False) -> Policy:
     """
     name, _, habits = text.partition(":")
     if name == "expert" and not habits:
-        from rldg.policies.expert import ScriptedExpert
+        from rldg.policies.expert import Expert
 
-        return ScriptedExpert()
+        return Expert()
     if name == "teleoperator":
-        from rldg.policies.habits import load_habits
-        from rldg.policies.teleoperator import SimulatedTeleoperator
+        from rldg.policies.teleoperator import Teleoperator
 
-        return SimulatedTeleoperator(load_habits(habits or "skilled"))
+        return Teleoperator(habits or "skilled")
     folder = Path(text)
     if not folder.is_dir():
         raise UnknownNameError("policy (a name, or the folder of a trained one)", text, NAMES)
