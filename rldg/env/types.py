@@ -1,9 +1,10 @@
 """What passes between environment, policies and recorders."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from gymnasium.utils.env_checker import data_equivalence
 
 from rldg.errors import ActionError
 from rldg.tasks.task import Task
@@ -61,7 +62,7 @@ def checked_action(action: Any) -> np.ndarray:
     return array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StepInfo:
     """What an environment knows about a step beyond observation and reward; `info["step"]` of reset and step."""
 
@@ -72,3 +73,7 @@ class StepInfo:
     failure_reason: str = ""  # "", "time_out", "jam" or "force_limit"; set on an episode's last step
     insertion_depth: float = 0.0  # metres, simulation only
     penetration: float = 0.0  # deepest contact so far in this episode [m], simulation only
+
+    def __eq__(self, other: object) -> bool:
+        """Whether every field agrees, arrays element by element."""
+        return isinstance(other, StepInfo) and data_equivalence(asdict(self), asdict(other), exact=True)

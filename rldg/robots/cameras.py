@@ -1,6 +1,7 @@
 """Cameras of a simulated station."""
 
 import atexit
+import weakref
 from collections.abc import Mapping
 
 import mujoco
@@ -25,7 +26,6 @@ class SimulatedCameras:
         self._renderers: dict[int, mujoco.Renderer] = {}
         self._options = mujoco.MjvOption()
         self._options.sitegroup[:] = 0
-        atexit.register(self.close)  # EGL is torn down before Python collects its contexts
 
     def render(self, data: mujoco.MjData) -> dict[str, np.ndarray]:
         """One picture (resolution, resolution, 3) uint8 RGB per camera."""
@@ -48,6 +48,7 @@ class SimulatedCameras:
                     f"Off-screen rendering does not start ({error}); install libegl1 and libgl1, or libosmesa6, and "
                     f"try `rldg doctor`."
                 ) from error
+            _close_at_exit(self)
         return self._renderers[size]
 
     def close(self) -> None:
@@ -55,7 +56,17 @@ class SimulatedCameras:
         for renderer in self._renderers.values():
             renderer.close()
         self._renderers.clear()
-        atexit.unregister(self.close)
+
+
+def _close_at_exit(cameras: SimulatedCameras) -> None:
+    """Frees the contexts before EGL, whose own exit handler is registered by the time a context exists, goes down."""
+    reference = weakref.ref(cameras)
+
+    def close() -> None:
+        if (alive := reference()) is not None:
+            alive.close()
+
+    atexit.register(close)
 
 
 def raw_size(view: CameraView) -> int:
