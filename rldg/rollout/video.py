@@ -13,7 +13,6 @@ from rldg.rollout.loop import Subscriber
 SIZE = 240  # pixels a view's side has in the film
 BAR = 28  # pixels of the caption bar
 HOLD_SECONDS = 1.0  # how long the outcome stays on the screen
-ORDER = ("side", "wrist")  # the overview first, then what the policy sees
 COLORS = {"": (228, 230, 235), "success": (120, 220, 150), "failure": (255, 150, 120)}
 
 
@@ -25,7 +24,7 @@ def frame(views: dict[str, np.ndarray], caption: str, tone: str = "") -> np.ndar
         caption: text of the bar.
         tone: "", "success" or "failure"; colours the text.
     """
-    names = sorted(views, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+    names = sorted(views)  # by name: a "side" view comes before a "wrist" view
     canvas = Image.new("RGB", (SIZE * len(names), SIZE + BAR), (24, 26, 31))
     for column, name in enumerate(names):
         view = Image.fromarray(views[name]).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
@@ -79,7 +78,7 @@ def write_video(path: Path, episode: Episode, rate: float) -> None:
 class VideoRecorder(Subscriber):
     """Films every episode of a rollout into the path that `path_of` names for it."""
 
-    def __init__(self, path_of: Callable[[Episode], Path], rate: float):
+    def __init__(self, path_of: Callable[[Episode], Path], rate: float) -> None:
         self._path_of = path_of
         self._rate = rate
 

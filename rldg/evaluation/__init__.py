@@ -1,0 +1,1 @@
+"""Trials on locked scenes, intervals, paired comparison, figures and the report."""

@@ -1,0 +1,93 @@
+"""Paired comparison of two policies on the locked scenes that both were tried on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rldg.errors import DatasetError
+from rldg.evaluation.statistics import Difference, paired_difference
+from rldg.evaluation.trials import Summary, Trial, read_summary, read_trials
+
+Scene = tuple[str, str, int]  # task, task hash, seed
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One finished evaluation on disk: one policy, one task."""
+
+    folder: Path
+    summary: Summary
+    trials: list[Trial]
+
+    @property
+    def outcomes(self) -> dict[Scene, bool]:
+        """Success by scene."""
+        return {(self.summary.task, trial.task_hash, trial.seed): trial.success for trial in self.trials}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two arms over the scenes that all their runs share; a run is one trained policy."""
+
+    tasks: list[str]
+    runs: tuple[int, int]
+    successes: tuple[int, int]
+    trials: tuple[int, int]
+    difference: Difference
+    unshared: int  # scenes that only one of the arms was tried on (infrastructure faults, more episodes)
+
+
+def find_evaluations(folder: Path) -> list[Evaluation]:
+    """All finished evaluations in `folder` and below, sorted by path."""
+    return [
+        Evaluation(path.parent, read_summary(path.parent / "summary.json"), read_trials(path))
+        for path in sorted(folder.rglob("trials.jsonl"))
+        if (path.parent / "summary.json").exists()
+    ]
+
+
+def compare(a: Sequence[Evaluation], b: Sequence[Evaluation]) -> Comparison:
+    """Success of `a` minus success of `b` on common scenes.
+
+    Each arm is one or several evaluations: of several tasks, whose scenes are pooled, and of several runs (training
+    seeds), which are told apart by the policy that they evaluated.
+
+    Raises:
+        DatasetError: when the arms were not tried on the same tasks, or share no scene.
+    """
+    tasks = [sorted({(e.summary.task, t.task_hash) for e in arm for t in e.trials}) for arm in (a, b)]
+    if not all(tasks):
+        raise DatasetError("An arm without a finished evaluation cannot be compared.")
+    if tasks[0] != tasks[1]:
+        first, second = (", ".join(f"{name} ({digest})" for name, digest in arm) for arm in tasks)
+        raise DatasetError(f"Only evaluations of the same tasks can be compared: one has {first}, the other {second}.")
+    runs = [_runs(arm) for arm in (a, b)]
+    scenes = [set.intersection(*(set(run) for run in arm)) for arm in runs]
+    common = sorted(scenes[0] & scenes[1])
+    if not common:
+        raise DatasetError("The two evaluations share no locked scene (seed), so there is nothing to pair.")
+    outcomes = [np.array([[run[scene] for run in arm] for scene in common]) for arm in runs]
+    return Comparison(
+        tasks=[name for name, _ in tasks[0]],
+        runs=(len(runs[0]), len(runs[1])),
+        successes=(int(outcomes[0].sum()), int(outcomes[1].sum())),
+        trials=(outcomes[0].size, outcomes[1].size),
+        difference=paired_difference(*outcomes),
+        unshared=len(scenes[0] ^ scenes[1]),
+    )
+
+
+def _runs(arm: Sequence[Evaluation]) -> list[dict[Scene, bool]]:
+    """Outcomes by run: the evaluations of one policy on several tasks are one run."""
+    runs: dict[str, dict[Scene, bool]] = {}
+    for evaluation in arm:
+        outcomes = runs.setdefault(evaluation.summary.policy, {})
+        if outcomes.keys() & evaluation.outcomes.keys():
+            raise DatasetError(
+                f"{evaluation.folder} evaluates '{evaluation.summary.policy}' a second time on the same scenes; "
+                f"compare folders that hold each policy once."
+            )
+        outcomes |= evaluation.outcomes
+    return list(runs.values())
