@@ -1,4 +1,4 @@
-"""Run folders: one `stage.json` per finished stage says what was run on what, and is reused while that has not changed."""
+"""Run folders: a `stage.json` per stage says what was run on what; a finished one is reused while that is the same."""
 
 import fcntl
 import hashlib
@@ -6,19 +6,22 @@ import json
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from rldg import __version__
-from rldg.errors import StageError
+from rldg.errors import StageChangedError, StageError
 
+RECORD = "stage.json"
 PACKAGES = ("numpy", "mujoco", "gymnasium", "jax", "flax", "optax", "tensorflow-datasets", "torch")
 
 
@@ -33,13 +36,39 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 (16 hex digits) of a file, or of a folder's `stage.json`-independent content names and bytes."""
+    """SHA-256 (16 hex digits) of a file's bytes, or of the names and bytes in a folder.
+
+    A folder's own bookkeeping (`stage.json` with its times, hidden and temporary files) does not count, so that the
+    same content has the same hash whenever it was made.
+    """
     digest = hashlib.sha256()
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    for file in files:
-        digest.update(str(file.relative_to(path)).encode())
-        digest.update(file.read_bytes())
+    if path.is_file():
+        digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]
+    for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        name = file.relative_to(path)
+        if name.name == RECORD or name.suffix == ".tmp" or any(part.startswith(".") for part in name.parts):
+            continue
+        digest.update(f"{name}:{file.stat().st_size}:".encode())
+        with open(file, "rb") as content:
+            digest.update(hashlib.file_digest(content, "sha256").digest())
     return digest.hexdigest()[:16]
+
+
+@cache
+def code_version() -> str:
+    """The package's version, followed in a git checkout by the commit, and "dirty" if files were changed since."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return __version__
+    try:
+        commit = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty=.dirty", "--exclude=*"],
+            capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return __version__
+    return f"{__version__}+{commit.stdout.strip()}"
 
 
 @dataclass
@@ -66,69 +95,110 @@ def stage(
     """Opens the run folder of one stage and writes its `stage.json` when the body ends without an exception.
 
     `configuration` and `inputs` (name -> hash) decide whether the folder belongs to the same run. A finished stage
-    comes back with `finished` true and its old result: the body should then return at once. Raises `StageError` when
-    the folder holds another configuration, or another process works in it.
+    comes back with `finished` true and its old result: the body should then return at once. An unfinished one is for
+    the body to continue, unless `resume` is false. `overwrite` empties the folder of an earlier run first.
+
+    Raises:
+        StageError: the folder holds another configuration, or another process works in it, or `overwrite` was asked
+            for a folder with files in it that no run of ours made.
     """
-    identity = json.loads(json.dumps(
-        {"command": command, "configuration": dict(configuration), "seed": seed, "inputs": dict(inputs or {})}, default=str
-    ))
+    identity = json.loads(
+        json.dumps(
+            {"command": command, "configuration": dict(configuration), "seed": seed, "inputs": dict(inputs or {})},
+            default=str,
+        )
+    )
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "a+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            raise StageError(f"{folder} is in use by process {lock.read() or 'unknown'}; wait for it or choose another folder.") from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+    with _locked(folder):
         if overwrite:
-            for path in folder.iterdir():
-                if path.name != ".lock":
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            _empty(folder)
         record = _previous(folder, identity, resume)
         current = Stage(folder, record["began"], record["finished"], record.get("result", {}))
         if current.finished:
             yield current
             return
-        write_json(folder / "stage.json", record)
-        started = time.monotonic()
-        yield current
-        record |= {
-            "finished": True,
-            "duration_seconds": round(record.get("duration_seconds", 0.0) + time.monotonic() - started, 3),
-            "result": current.result,
-        }
-        write_json(folder / "stage.json", record)
+        write_json(folder / RECORD, record)
+        started, before = time.monotonic(), record["duration_seconds"]
+        try:
+            yield current
+            record |= {"finished": True, "result": current.result}
+        finally:  # an interrupted attempt counts towards the duration; of a killed one nobody knows how long it ran
+            record["duration_seconds"] = round(before + time.monotonic() - started, 3)
+            write_json(folder / RECORD, record)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keeps other processes out of the folder; the lock goes with the process, however that ends."""
+    with open(folder / ".lock", "a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            owner = lock.read() or "unknown"
+            raise StageError(f"{folder} is in use by process {owner}; wait for it or choose another folder.") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _empty(folder: Path) -> None:
+    """Removes what a run left, its record last: a removal that is killed half-way is seen, and can be repeated."""
+    rest = [path for path in folder.iterdir() if path.name not in (RECORD, ".lock")]
+    if rest and not (folder / RECORD).exists():
+        raise StageError(f"{folder} holds files but no run of ours ({RECORD}), so --overwrite will not empty it.")
+    for path in rest:
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    (folder / RECORD).unlink(missing_ok=True)
 
 
 def _previous(folder: Path, identity: dict[str, Any], resume: bool) -> dict[str, Any]:
-    path = folder / "stage.json"
-    if path.exists():
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise StageError(f"{path} is not valid JSON ({error}); pass --overwrite to start afresh.") from None
-        differing = [key for key in identity if record.get(key) != identity[key]]
-        if differing:
-            raise StageError(
-                f"{folder} holds a run with another {' and '.join(differing)}; pass --overwrite to replace it, "
-                f"or choose another folder."
-            )
-        if not record["finished"] and not resume:
-            raise StageError(f"{folder} holds an unfinished run; pass --resume to continue it or --overwrite to replace it.")
-        return record
+    """The record of the run in the folder, or that of a new one; raises `StageError` if it may not be continued."""
+    path = folder / RECORD
+    if not path.exists():
+        return identity | {
+            "argv": sys.argv,
+            "began": datetime.now(UTC).isoformat(timespec="seconds"),
+            "finished": False,
+            "duration_seconds": 0.0,
+            "code_version": code_version(),
+            "packages": _installed(),
+            "machine": {"platform": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()},
+        }
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        differing = _differences({key: record[key] for key in identity}, identity)
+        finished = record["finished"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise StageError(f"{path} is not the record of a run ({error!r}); pass --overwrite to start afresh.") from None
+    if differing:
+        raise StageChangedError(
+            f"{folder} holds a run of another configuration ({'; '.join(differing)}): repeat its settings to continue "
+            f"it (--resume), pass --overwrite to replace it, or choose another folder."
+        )
+    if not finished and not resume:
+        raise StageError(
+            f"{folder} holds an unfinished run; pass --resume to continue it or --overwrite to replace it."
+        )
+    return record
+
+
+def _differences(there: Any, here: Any, name: str = "") -> list[str]:
+    """One "setting: value there, value here" for each leaf in which two JSON values differ."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        keys = sorted(there.keys() | here.keys())
+        return [
+            line for key in keys for line in _differences(there.get(key), here.get(key), f"{name}.{key}".lstrip("."))
+        ]
+    return [] if there == here else [f"{name}: {there!r} there, {here!r} here"]
+
+
+def _installed() -> dict[str, str]:
     versions = {}
     for name in PACKAGES:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return identity | {
-        "argv": sys.argv,
-        "began": datetime.now(UTC).isoformat(timespec="seconds"),
-        "finished": False,
-        "code_version": __version__,
-        "packages": versions,
-        "machine": {"platform": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()},
-    }
+    return versions
