@@ -1,8 +1,8 @@
 """Small made-up episodes for the tests of the data room."""
 
-import itertools
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -19,18 +19,12 @@ def make_episode(index: int, length: int | None = None, size: int = 24, cameras=
     def numbers(n):
         return rng.normal(size=(length, n)).astype(np.float32)
 
-    ramp = np.linspace(0, 200, size).astype(np.uint8)  # smooth, as JPEG likes it
-    images = {
-        camera: np.stack(
-            [
-                np.stack(
-                    [np.tile(ramp + t, (size, 1)), np.tile(ramp, (size, 1)).T, np.full((size, size), index % 200)], -1
-                )
-                for t in range(length)
-            ]
-        ).astype(np.uint8)
-        for camera in cameras
-    }
+    # Smooth pictures, as JPEG likes them; red moves with time, blue is the episode's.
+    ramp = np.linspace(0, 200, size).astype(np.uint8)
+    images = np.zeros((length, size, size, 3), np.uint8)
+    images[..., 0] = ramp + np.arange(length, dtype=np.uint8)[:, None, None]
+    images[..., 1] = ramp[:, None]
+    images[..., 2] = index % 200
     metadata = EpisodeMetadata(
         episode_id=f"synthetic-{index}",
         task="synthetic",
@@ -49,7 +43,7 @@ def make_episode(index: int, length: int | None = None, size: int = 24, cameras=
         state={part: numbers(n) for part, n in STATE_PARTS.items()},
         raw_state={part: numbers(n) for part, n in STATE_PARTS.items()},
         privileged={"tcp_in_target": numbers(7)},
-        images=images,
+        images=dict.fromkeys(cameras, images),
         action=numbers(7),
         base_action=numbers(7),
         action_normalized=numbers(7),
@@ -65,18 +59,8 @@ def slow_episode(index: int) -> Episode:
     return make_episode(index)
 
 
-def in_order(run_episode, indices, workers):
-    """Stands in for worker processes: `workers` episodes are begun before the first is handed over."""
-    indices = iter(indices)
-    while batch := [(i, run_episode(i)) for i in itertools.islice(indices, workers)]:
-        yield from batch
-
-
-if __name__ == "__main__":  # a collection of its own process: FOLDER COUNT
-    from pathlib import Path
-
+if __name__ == "__main__":  # a collection in a process of its own: FOLDER COUNT WORKERS
     from rldg.data.collection import collect
 
-    collect(
-        slow_episode, Path(sys.argv[1]), int(sys.argv[2]), map_episodes=in_order, configuration={"task": "synthetic"}
-    )
+    folder, episodes, workers = sys.argv[1:]
+    collect(slow_episode, Path(folder), int(episodes), configuration={"task": "synthetic"}, workers=int(workers))

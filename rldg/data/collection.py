@@ -1,8 +1,7 @@
 """`collect`: episodes from a runner into a data set, to be interrupted, continued and extended at will."""
 
 import json
-from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import count, takewhile
 from pathlib import Path
@@ -15,21 +14,17 @@ from rldg.data.writer import DatasetWriter
 from rldg.errors import DatasetError
 from rldg.rollout.episode import Episode
 from rldg.stage import stage, write_json
-
-RunEpisode = Callable[[int], Episode]
-# (run_episode, indices, workers) -> (index, episode) in the order of the indices, which are drawn as it goes.
-MapEpisodes = Callable[[RunEpisode, Iterable[int], int], Generator[tuple[int, Episode], None, None]]
+from rldg.workers import map_episodes
 
 # Attempts per asked success before a policy that hardly ever succeeds is given up.
 ATTEMPTS_PER_SUCCESS = 20
 
 
 def collect(
-    run_episode: RunEpisode,
+    run_episode: Callable[[int], Episode],
     out: Path,
     episodes: int,
     *,
-    map_episodes: MapEpisodes,
     configuration: Mapping[str, Any],
     seed: int = 0,
     inputs: Mapping[str, str] | None = None,
@@ -45,10 +40,9 @@ def collect(
     and labelled. A progress bar goes to standard error.
 
     Args:
-        run_episode: gives episode i; picklable when `workers` > 1.
+        run_episode: gives episode i, e.g. a `rldg.workers.EpisodeRunner`; picklable when `workers` > 1.
         out: folder of the data set; `rldg.data.writer.dataset_name` says what the data set will be called.
         episodes: how many episodes, or successes, the data set shall hold at least.
-        map_episodes: how episodes are run, `rldg.workers.map_episodes`.
         configuration: what the episodes depend on; another one into the same folder is refused.
         seed: from which the episodes' seeds descend.
         inputs: name -> hash of what the episodes depend on beyond that, such as the policy's weights.
@@ -72,24 +66,21 @@ def collect(
         reached = _reached(outcomes, count_successes)
         unit = "success" if count_successes else "episode"
         with tqdm(total=max(episodes, reached), initial=reached, unit=unit, desc=out.name, dynamic_ncols=True) as bar:
-            if reached < episodes:
-                missing = (index for index in range(limit) if index not in outcomes)
-                with closing(map_episodes(run_episode, missing, workers)) as done:
-                    for index, episode in done:
-                        writer.write(index, _stamped(episode, current.began))
-                        outcomes[index] = episode.success
-                        steps += len(episode)
-                        reached = _reached(outcomes, count_successes)
-                        bar.update(reached - bar.n)
-                        bar.set_postfix_str(
-                            f"{sum(outcomes.values()) / len(outcomes):.0%} of {len(outcomes)} successful"
-                        )
-                        if reached >= episodes:
-                            break
+            missing = (index for index in range(limit) if index not in outcomes)
+            for index, episode in map_episodes(run_episode, missing, workers) if reached < episodes else ():
+                writer.write(index, _stamped(episode, current.began))
+                outcomes[index] = episode.success
+                steps += len(episode)
+                reached = _reached(outcomes, count_successes)
+                bar.update(reached - bar.n)
+                bar.set_postfix_str(f"{sum(outcomes.values()) / len(outcomes):.0%} of {len(outcomes)} successful")
+                if reached >= episodes:
+                    break
         result = {"episodes": len(outcomes), "successes": sum(outcomes.values()), "steps": steps}
         if reached < episodes:
             raise DatasetError(
-                f"{len(outcomes)} episodes gave only {reached} of the {episodes} successes asked for; they are kept in {out}."
+                f"{len(outcomes)} episodes in {out} hold only {reached} of the {episodes} successes asked for; "
+                f"the policy succeeds too rarely."
             )
         if current.finished and current.result != result:  # it was extended
             record = json.loads((out / "stage.json").read_text(encoding="utf-8"))

@@ -61,7 +61,7 @@ def _feature(value: Any) -> tf_feature_pb2.Feature:
 
 
 def decode(content: bytes, features: Mapping[str, tfds.features.FeatureConnector]) -> Columns:
-    """The columns of one record; pictures stay encoded. Raises `DatasetError` if the record is not of these features."""
+    """The columns of one record; pictures stay encoded. Raises `DatasetError` if the record has others."""
     try:
         stored = tf_example_pb2.Example.FromString(content).features.feature
     except DecodeError as error:

@@ -13,7 +13,9 @@ Sample = dict[str, Any]
 
 
 class StepSource:
-    """One sample per control step, in the layout of Octo's own loader with a window of W and a horizon of H:
+    """One sample per control step, in the layout of Octo's own loader.
+
+    With a window of W observations and a horizon of H actions:
 
         observation/image_<camera>     (W, h, w, 3) uint8
         observation/proprio            (W, n) float32, if `state` is given
@@ -45,7 +47,7 @@ class StepSource:
         window: int = 1,
         horizon: int = 1,
         memory_limit: int = 1 << 30,
-    ):
+    ) -> None:
         wanted = [*cameras.values(), action, *([state] if state else [])]
         missing = [column for column in wanted if f"steps/{column}" not in episodes.features]
         if missing:

@@ -24,7 +24,7 @@ _STEPS = "steps/"
 class EncodedImages(Sequence[np.ndarray]):
     """The pictures of one camera over an episode; each is decoded to (H, W, 3) uint8 RGB when it is asked for."""
 
-    def __init__(self, encoded: list[bytes]):
+    def __init__(self, encoded: list[bytes]) -> None:
         self.encoded = encoded
 
     def __len__(self) -> int:
@@ -56,8 +56,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class StoredEpisode:
-    """One episode as it stands on disk: `steps` maps names such as "action" or "observation/state" to (T, ...) arrays,
-    text to lists of `str`, cameras to `EncodedImages`."""
+    """One episode as it stands on disk.
+
+    `steps` maps names such as "action" or "observation/state" to (T, ...) arrays, text to lists of `str`, and cameras
+    to `EncodedImages`.
+    """
 
     metadata: dict[str, Any]
     steps: dict[str, Any]

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import google_crc32c
 
@@ -24,7 +25,7 @@ def frame(content: bytes) -> bytes:
 
 
 def read_records(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yields (offset in bytes, content) of every record. Raises `DatasetError` naming file and record if one is broken."""
+    """Yields (offset in bytes, content) per record. Raises `DatasetError` naming file and record if one is broken."""
     with open(path, "rb") as file:
         number = 0
         while True:
@@ -46,7 +47,7 @@ def read_record(path: Path, offset: int, number: int) -> bytes:
     return content
 
 
-def _read_record(file, path: Path, number: int) -> bytes | None:
+def _read_record(file: BinaryIO, path: Path, number: int) -> bytes | None:
     header = file.read(_HEADER.size)
     if not header:
         return None

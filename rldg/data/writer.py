@@ -43,7 +43,7 @@ class DatasetWriter:
     the files that exist, so `tfds.builder_from_directory(folder)` reads the folder at any time.
     """
 
-    def __init__(self, folder: Path, split: str = "train"):
+    def __init__(self, folder: Path, split: str = "train") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob("*.tmp"):
             leftover.unlink()
@@ -84,8 +84,8 @@ class DatasetWriter:
             self._features = features
         elif features != self._features:
             raise DatasetError(
-                f"Episode {episode.metadata.episode_id} has other cameras, picture sizes or state parts than the data set "
-                f"in {self.folder}; write it to another folder."
+                f"Episode {episode.metadata.episode_id} has other cameras, picture sizes or state parts than the "
+                f"data set in {self.folder}; write it to another folder."
             )
         record = frame(encode(episode_columns(episode)))
         _write_durably(path, record)

@@ -1,0 +1,115 @@
+"""Collection: the same data set whatever the workers, the interruptions and the order of requests."""
+
+import json
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rldg.data.collection import collect
+from rldg.data.reader import open_dataset
+from rldg.errors import DatasetError, StageError
+from tests.synthetic_episodes import make_episode, slow_episode
+
+SETTINGS = {"configuration": {"task": "synthetic"}}
+
+
+def failing_episode(index):
+    return make_episode(2)
+
+
+def contents(folder):
+    return [path.read_bytes() for path in sorted(folder.glob("*.tfrecord-*"))]
+
+
+def assert_holds(folder, count):
+    """Exactly the episodes 0 .. count - 1, each once and as it should be, and nothing half-written."""
+    dataset = open_dataset(folder)
+    assert [entry.metadata["seed"] for entry in dataset.entries] == list(range(count))
+    for index, stored in enumerate(dataset):
+        np.testing.assert_array_equal(stored.steps["action"], make_episode(index).action)
+    assert len({entry.metadata["time"] for entry in dataset.entries}) == 1
+    info = json.loads((folder / "dataset_info.json").read_text())
+    assert info["splits"][0]["shardLengths"] == ["1"] * count
+    assert info["splits"][0]["numBytes"] == str(sum(map(len, contents(folder))))
+    assert not list(folder.glob("*.tmp"))
+
+
+def test_killed_at_any_instant_the_same_command_continues(tmp_path):
+    folder = tmp_path / "set"
+    command = [sys.executable, "-m", "tests.synthetic_episodes", str(folder), "40", "1"]
+    rng = random.Random(0)
+    for target in (3, 11, 20):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        while len(list(folder.glob("*.tfrecord-*"))) < target:
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.03))
+        process.kill()
+        process.wait()
+        assert len(open_dataset(folder)) >= target
+    (folder / "set-train.tfrecord-00030.tmp").write_bytes(b"half an episo")
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL, timeout=60)
+    assert_holds(folder, 40)
+    stage = json.loads((folder / "stage.json").read_text())
+    assert stage["finished"]
+    assert stage["result"] == {"episodes": 40, "successes": 27, "steps": 180}
+
+
+def test_asking_for_more_extends_and_for_less_changes_nothing(tmp_path):
+    collect(make_episode, tmp_path, 3, **SETTINGS)
+    before = contents(tmp_path)
+    assert collect(make_episode, tmp_path, 7, **SETTINGS)["episodes"] == 7
+    assert contents(tmp_path)[:3] == before
+    assert collect(make_episode, tmp_path, 2, **SETTINGS)["episodes"] == 7
+    assert json.loads((tmp_path / "stage.json").read_text())["result"]["episodes"] == 7
+    assert_holds(tmp_path, 7)
+
+
+def test_successes_are_counted_and_failures_kept(tmp_path):
+    result = collect(make_episode, tmp_path, 5, count_successes=True, **SETTINGS)
+    assert result == {"episodes": 7, "successes": 5, "steps": 30}
+    assert [entry.success for entry in open_dataset(tmp_path).entries] == [True, True, False, True, True, False, True]
+
+
+def test_a_policy_that_never_succeeds_is_given_up(tmp_path):
+    with pytest.raises(DatasetError, match="hold only 0 of the 2 successes"):
+        collect(failing_episode, tmp_path, 2, count_successes=True, **SETTINGS)
+
+
+def test_workers_change_nothing_but_the_time(tmp_path):
+    for workers in (1, 2):
+        collect(slow_episode, tmp_path / str(workers), 6, count_successes=True, workers=workers, **SETTINGS)
+        assert_holds(tmp_path / str(workers), 8)
+
+
+def test_an_episode_that_was_removed_is_collected_again(tmp_path):
+    collect(make_episode, tmp_path, 5, **SETTINGS)
+    before = contents(tmp_path)
+    victim = sorted(tmp_path.glob("*.tfrecord-*"))[1]
+    victim.write_bytes(b"garbage")
+    with pytest.raises(DatasetError, match=f"{victim}: record 0"):
+        collect(make_episode, tmp_path, 5, **SETTINGS)
+    victim.unlink()
+    collect(make_episode, tmp_path, 5, **SETTINGS)
+    assert [len(content) for content in contents(tmp_path)] == [len(content) for content in before]
+    assert_holds(tmp_path, 5)
+
+
+def test_another_configuration_is_refused_unless_told_to_overwrite(tmp_path):
+    collect(make_episode, tmp_path, 3, **SETTINGS)
+    with pytest.raises(StageError, match="--overwrite"):
+        collect(make_episode, tmp_path, 3, configuration={"task": "other"})
+    assert collect(make_episode, tmp_path, 2, configuration={"task": "other"}, overwrite=True)["episodes"] == 2
+
+
+def test_a_renamed_folder_continues_under_its_old_name(tmp_path):
+    collect(make_episode, tmp_path / "old", 3, **SETTINGS)
+    folder = (tmp_path / "old").rename(tmp_path / "new")
+    collect(make_episode, folder, 5, **SETTINGS)
+    assert {Path(path).name[:3] for path in folder.glob("*.tfrecord-*")} == {"old"}
+    assert_holds(folder, 5)
