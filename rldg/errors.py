@@ -44,3 +44,7 @@ class CheckpointError(RldgError):
 
 class StageError(RldgError):
     """A run folder that belongs to another configuration, or is in use by another process."""
+
+
+class StageChangedError(StageError):
+    """A run folder that holds a run of another configuration or of other inputs."""

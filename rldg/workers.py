@@ -1,7 +1,10 @@
 """Episodes on several cores: one environment and one policy per process, results in the order of their indices."""
 
 import multiprocessing
+import multiprocessing.connection
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -63,8 +66,23 @@ class EpisodeRunner:
 _in_worker: Callable[[int], Episode]
 
 
+def exit_with_parent() -> None:
+    """Ends this process as soon as its parent is gone, however that died: no orphan keeps a core or a lock."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _begin(run_episode: Callable[[int], Episode]) -> None:
     global _in_worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends its workers
+    exit_with_parent()
     _in_worker = run_episode
 
 

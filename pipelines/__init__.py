@@ -1,0 +1,1 @@
+"""Whole experiments; what `make` calls."""

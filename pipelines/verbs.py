@@ -1,0 +1,92 @@
+"""Verbs of the command line as stages of a pipeline: typed arguments, a process each, several side by side."""
+
+import importlib
+import json
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from rldg.errors import RldgError, StageChangedError
+from rldg.workers import exit_with_parent
+
+STOP_SECONDS = 30
+
+
+class PipelineError(RldgError):
+    """A stage of a pipeline failed; its own sentence stands above."""
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One command, e.g. `Verb("train", rldg.cli.train.Args(...))`."""
+
+    name: str
+    args: Any
+
+
+def carry_out(*verbs: Verb) -> None:
+    """Runs the verbs side by side, each in a process of its own, and returns when all have ended.
+
+    A stage whose configuration and inputs have not changed since it finished is reused; one whose inputs have changed
+    is run anew. Raises `PipelineError` when one fails, after stopping the others.
+    """
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_run, args=(verb, line)) for line, verb in enumerate(verbs)]
+    for process in processes:
+        process.start()
+    try:
+        _wait(processes, verbs)
+    finally:
+        _stop(processes)
+
+
+def _run(verb: Verb, line: int) -> None:
+    exit_with_parent()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that workers are ended too
+    os.environ["TQDM_POSITION"] = str(line)  # progress bars side by side: a line of the terminal each
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - a pipeline says itself what came out
+    module = importlib.import_module(f"rldg.cli.{verb.name}")
+    try:
+        try:
+            status = module.main(verb.args)
+        except StageChangedError:
+            status = module.main(replace(verb.args, overwrite=True))
+    except RldgError as error:
+        print(f"rldg {verb.name}: {error}", file=sys.stderr)
+        status = 1
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status)
+
+
+def _wait(processes: Sequence[BaseProcess], verbs: Sequence[Verb]) -> None:
+    waiting = dict(enumerate(processes))
+    while waiting:
+        multiprocessing.connection.wait([process.sentinel for process in waiting.values()])
+        for index, process in list(waiting.items()):
+            if process.exitcode is not None:
+                del waiting[index]
+                if process.exitcode != 0:
+                    raise PipelineError(f"`rldg {verbs[index].name}` ended with status {process.exitcode}.")
+
+
+def _stop(processes: Sequence[BaseProcess]) -> None:
+    for process in processes:
+        if process.is_alive():
+            process.terminate()
+    for process in processes:
+        process.join(STOP_SECONDS)
+        if process.is_alive():
+            process.kill()
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """What a finished stage found: the `result` of its `stage.json`."""
+    return json.loads((folder / "stage.json").read_text(encoding="utf-8"))["result"]
