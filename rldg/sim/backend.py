@@ -2,11 +2,14 @@
 
 import ctypes
 import ctypes.util
+import importlib
 import os
+import sys
 
 _EGL_TRUE = 1
 _EGL_PLATFORM_DEVICE = 0x313F
 _MOST_DEVICES = 8
+_CONTEXT_MODULE = "mujoco.rendering.classic.gl_context"
 
 
 def choose_rendering_backend() -> str:
@@ -18,6 +21,8 @@ def choose_rendering_backend() -> str:
             os.environ["MUJOCO_GL"] = "osmesa"
         else:
             return ""
+        if _CONTEXT_MODULE in sys.modules:  # somebody imported MuJoCo first, and it settled for a window on a screen
+            importlib.reload(sys.modules[_CONTEXT_MODULE])
     os.environ.setdefault("PYOPENGL_PLATFORM", os.environ["MUJOCO_GL"])
     return os.environ["MUJOCO_GL"]
 
