@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -23,22 +23,16 @@ class PipelineError(RldgError):
     """A stage of a pipeline failed; its own sentence stands above."""
 
 
-@dataclass(frozen=True)
-class Verb:
-    """One command, e.g. `Verb("train", rldg.cli.train.Args(...))`."""
+def carry_out(*verbs: Any) -> None:
+    """Runs verbs side by side, each in a process of its own, and returns when all have ended.
 
-    name: str
-    args: Any
-
-
-def carry_out(*verbs: Verb) -> None:
-    """Runs the verbs side by side, each in a process of its own, and returns when all have ended.
+    A verb is the `Args` of its module, such as `rldg.cli.train.Args(...)`; the module's `main` carries it out.
 
     A stage whose configuration and inputs have not changed since it finished is reused; one whose inputs have changed
     is run anew. Raises `PipelineError` when one fails, after stopping the others.
     """
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_run, args=(verb, line)) for line, verb in enumerate(verbs)]
+    processes = [context.Process(target=_run, args=(args, line)) for line, args in enumerate(verbs)]
     for process in processes:
         process.start()
     try:
@@ -47,26 +41,30 @@ def carry_out(*verbs: Verb) -> None:
         _stop(processes)
 
 
-def _run(verb: Verb, line: int) -> None:
+def _run(args: Any, line: int) -> None:
     exit_with_parent()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that workers are ended too
     os.environ["TQDM_POSITION"] = str(line)  # progress bars side by side: a line of the terminal each
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - a pipeline says itself what came out
-    module = importlib.import_module(f"rldg.cli.{verb.name}")
+    module = importlib.import_module(type(args).__module__)
     try:
         try:
-            status = module.main(verb.args)
+            status = module.main(args)
         except StageChangedError:
-            status = module.main(replace(verb.args, overwrite=True))
+            status = module.main(replace(args, overwrite=True))
     except RldgError as error:
-        print(f"rldg {verb.name}: {error}", file=sys.stderr)
+        print(f"{_name(args)}: {error}", file=sys.stderr)
         status = 1
     except KeyboardInterrupt:
         status = 130
     sys.exit(status)
 
 
-def _wait(processes: Sequence[BaseProcess], verbs: Sequence[Verb]) -> None:
+def _name(args: Any) -> str:
+    return type(args).__module__.replace("rldg.cli.", "rldg ").replace("pipelines.", "")
+
+
+def _wait(processes: Sequence[BaseProcess], verbs: Sequence[Any]) -> None:
     waiting = dict(enumerate(processes))
     while waiting:
         multiprocessing.connection.wait([process.sentinel for process in waiting.values()])
@@ -74,7 +72,7 @@ def _wait(processes: Sequence[BaseProcess], verbs: Sequence[Verb]) -> None:
             if process.exitcode is not None:
                 del waiting[index]
                 if process.exitcode != 0:
-                    raise PipelineError(f"`rldg {verbs[index].name}` ended with status {process.exitcode}.")
+                    raise PipelineError(f"{_name(verbs[index])} ended with status {process.exitcode}.")
 
 
 def _stop(processes: Sequence[BaseProcess]) -> None:

@@ -1,0 +1,129 @@
+"""The demo: on one connector, data from reinforcement learning against data from teleoperation, end to end.
+
+    make demo            or            python -m pipelines.demo --task vga_insertion --out runs/vga
+
+Trains a specialist; collects as many successes from it as from the simulated teleoperator; trains one small Octo from
+scratch on each; tries all of them on the same locked scenes; writes report.html and summary.json into the run folder.
+A stage that has finished and whose inputs have not changed is reused.
+
+Claim (RLDG, arXiv 2412.09858, section 4): fine-tuned on the same number of successful episodes, a generalist does
+better on RL data than on teleoperated data. Expected on two idle cores: under ten minutes.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from pipelines import curve
+from pipelines.summary import DemoSummary, Runs, write_summary
+from pipelines.verbs import carry_out
+from rldg.cli import collect, evaluate, finetune, report, train
+from rldg.errors import RldgError
+from rldg.stage import write_json
+
+ARMS = ("rl", "teleoperator")
+
+
+@dataclass(frozen=True)
+class Args:
+    """Arguments of the demo."""
+
+    # Task name, or path of a task YAML.
+    task: str = "usb_a_insertion"
+    # Run folder.
+    out: Path = Path("runs/demo")
+    # Successful episodes in each data set.
+    episodes: int = 45
+    # Locked scenes per evaluation.
+    trials: int = 100
+    # Locked scenes per point of the curves of success over training.
+    curve_trials: int = 20
+    # Seed of the specialist and of both collections.
+    seed: int = 0
+    # Training seeds of the generalists: one of each arm per seed.
+    generalist_seeds: tuple[int, ...] = (0,)
+    # Whose habits the teleoperated data has: teleoperator, teleoperator:average or teleoperator:clumsy.
+    teleoperator: str = "teleoperator"
+
+
+def run(args: Args) -> DemoSummary:
+    """All stages, two side by side where two cores can serve them."""
+    started = time.monotonic()
+    out = args.out
+    say("1/5 specialist: 20 demonstrations, then reinforcement learning from state")
+    carry_out(train.Args(task=args.task, out=out / "specialist", seed=args.seed))
+    say(f"2/5 data: {args.episodes} successes of the specialist, {args.episodes} of the simulated teleoperator")
+    collect_data(args)
+    say("3/5 generalists: the same small Octo, trained from scratch on each data set")
+    runs = train_generalists(args)
+    say(f"4/5 evaluation on {args.trials} locked scenes, the same for all")
+    evaluate_all(args, runs)
+    say("5/5 report")
+    summary = write_summary(out, runs, args.episodes, time.monotonic() - started)
+    carry_out(report.Args(out))
+    print(summary.text(), f"\n  open {out / 'report.html'} in a browser")
+    return summary
+
+
+def collect_data(args: Args) -> None:
+    """As many successes of the specialist, sampled as in the paper, as of the teleoperator."""
+    actors = dict(zip(ARMS, (str(args.out / "specialist"), args.teleoperator), strict=True))
+    carry_out(*(
+        collect.Args(
+            task=args.task,
+            policy=policy,
+            episodes=args.episodes,
+            out=args.out / "data" / arm,
+            count_successes=True,
+            stochastic=arm == "rl",
+            seed=args.seed,
+        )
+        for arm, policy in actors.items()
+    ))
+
+
+def train_generalists(args: Args) -> Runs:
+    """One generalist per arm and training seed; the two arms side by side."""
+    alone = len(args.generalist_seeds) == 1
+    runs = {
+        (arm, seed): args.out / "generalists" / (arm if alone else f"{arm}_{seed}")
+        for seed in args.generalist_seeds
+        for arm in ARMS
+    }
+    for seed in args.generalist_seeds:
+        carry_out(*(
+            finetune.Args("octo", data=(args.out / "data" / arm,), out=runs[arm, seed], seed=seed) for arm in ARMS
+        ))
+    return runs
+
+
+def evaluate_all(args: Args, runs: Runs) -> None:
+    """Specialist and generalists on the locked scenes, and the generalists' curves of success over training."""
+    folders = {"specialist": args.out / "specialist"} | {folder.name: folder for folder in runs.values()}
+    for name, folder in folders.items():
+        carry_out(evaluate.Args((args.task,), str(folder), args.out / "evaluation" / name, episodes=args.trials))
+    for seed in args.generalist_seeds:
+        carry_out(*(
+            curve.Args(args.task, runs[arm, seed], args.out / "curves" / runs[arm, seed].name, args.curve_trials)
+            for arm in ARMS
+        ))
+    points = [
+        {"data": arm, "seed": seed} | point
+        for (arm, seed), folder in runs.items()
+        for point in curve.read_curve(args.out / "curves" / folder.name)
+    ]
+    write_json(args.out / "curves.json", points)
+
+
+def say(line: str) -> None:
+    """Announces a stage."""
+    print(f"\n== {line}", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        run(tyro.cli(Args, description=__doc__))
+    except RldgError as error:
+        raise SystemExit(f"rldg: {error}") from None
