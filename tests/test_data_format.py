@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rldg.data.example import decode, encode, flat_features
+from rldg.data.example import decode, encode, flat_fields
 from rldg.data.images import decode_image, encode_jpeg
 from rldg.data.reader import open_dataset
 from rldg.data.schema import STATE_PARTS, episode_columns, episode_features
@@ -100,9 +100,9 @@ def test_the_same_episode_gives_the_same_bytes():
 
 
 def test_a_record_of_another_data_set_is_refused():
-    features = flat_features(episode_features(make_episode(0, cameras=("wrist", "side"))))
+    fields = flat_fields(episode_features(make_episode(0, cameras=("wrist", "side"))))
     with pytest.raises(DatasetError, match="'steps/observation/image_side' is missing"):
-        decode(encode(episode_columns(make_episode(0))), features)
+        decode(encode(episode_columns(make_episode(0))), fields)
 
 
 def test_an_episode_with_other_cameras_is_refused(tmp_path):

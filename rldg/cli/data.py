@@ -17,6 +17,7 @@ from rldg.cli.output import emit, table
 from rldg.errors import UsageError
 
 if TYPE_CHECKING:
+    from rldg.data.example import Field
     from rldg.data.reader import Dataset
 
 
@@ -57,8 +58,8 @@ def main(args: Show | Stats) -> int:
     match args:
         case Show(episode=None):
             emit(*_overview(dataset, args.json))
-        case Show():
-            emit(*_episode(dataset, args.episode, args.json))
+        case Show(episode=int(number)):
+            emit(*_episode(dataset, number, args.json))
         case Stats():
             emit(*_statistics(dataset, args))
     return 0
@@ -74,21 +75,20 @@ def _overview(dataset: "Dataset", as_json: bool) -> tuple[dict[str, Any], bool, 
         "steps": dataset.steps,
         "shortest": min(lengths, default=0),
         "longest": max(lengths, default=0),
-        "features": {name: _kind(feature) for name, feature in sorted(dataset.features.items())},
+        "fields": {name: _kind(field) for name, field in sorted(dataset.fields.items())},
     }
     text = (
         f"{result['episodes']} episodes, {result['successes']} of them successful, {result['steps']} steps "
         f"({result['shortest']} to {result['longest']} per episode)\n"
         + "".join(f"failed by {reason}: {number}\n" for reason, number in reasons.most_common())
-        + table(("field", "holds"), list(result["features"].items()))
+        + table(("field", "holds"), list(result["fields"].items()))
     )
     return result, as_json, text
 
 
-def _kind(feature: Any) -> str:
-    dtype = "text" if feature.np_dtype.__name__ == "object" else feature.np_dtype.__name__
-    picture = " picture" if type(feature).__name__ == "Image" else ""
-    return f"{dtype}{picture} {feature.shape or ''}".strip()
+def _kind(field: "Field") -> str:
+    kind = {"number": field.dtype.name, "text": "text", "image": "picture"}[field.kind]
+    return f"{kind} {field.shape or ''}".strip()
 
 
 def _episode(dataset: "Dataset", number: int, as_json: bool) -> tuple[dict[str, Any], bool, str]:

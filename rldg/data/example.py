@@ -6,7 +6,8 @@ first axis for what is under `steps/`, scalars for the rest, `list[bytes]` or `b
 """
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -17,73 +18,82 @@ from rldg.errors import DatasetError
 
 Columns = dict[str, Any]
 
+# Their classes come into being at import, so type checkers know none of them.
+_example: Any = tf_example_pb2
+_feature: Any = tf_feature_pb2
 
-def flat_features(features: tfds.features.FeaturesDict) -> dict[str, tfds.features.FeatureConnector]:
-    """Flat name -> feature of what can be read here: numbers, text and pictures, per episode or per step.
+
+@dataclass(frozen=True)
+class Field:
+    """What a record holds under one flat name, per step for names under `steps/`."""
+
+    kind: Literal["number", "text", "image"]
+    shape: tuple[int, ...]  # of a picture: height, width, channels
+    dtype: np.dtype
+
+
+def flat_fields(features: Any) -> dict[str, Field]:
+    """Flat name -> field of what can be read here of a `tfds.features.FeaturesDict`: numbers, text and pictures.
 
     Left out are nested sequences (ragged columns, video) and tensors that TFDS compressed.
     """
-    flat = {}
+    flat: dict[str, Field] = {}
     for name, feature in features.items():
         if name == "steps" and isinstance(feature, tfds.features.Sequence):
             feature = feature.feature
         if isinstance(feature, tfds.features.FeaturesDict):
-            flat |= {f"{name}/{key}": value for key, value in flat_features(feature).items()}
-        elif _readable(feature):
-            flat[name] = feature
+            flat |= {f"{name}/{key}": value for key, value in flat_fields(feature).items()}
+        elif isinstance(feature, tfds.features.Image):
+            shape: Any = feature.shape
+            flat[name] = Field("image", shape, np.dtype(np.uint8))
+        elif isinstance(feature, tfds.features.Tensor):
+            stored: Any = feature.get_serialized_info()
+            if stored.np_dtype != np.object_:
+                flat[name] = Field("number", stored.shape, np.dtype(stored.np_dtype))
+            elif feature.np_dtype == np.object_ and feature.shape == ():
+                flat[name] = Field("text", (), np.dtype(object))
     return flat
-
-
-def _readable(feature: tfds.features.FeatureConnector) -> bool:
-    if isinstance(feature, tfds.features.Sequence):
-        return False
-    stored_as_bytes = feature.get_serialized_info().np_dtype == np.object_
-    is_text = feature.np_dtype == np.object_ and feature.shape == ()
-    return not stored_as_bytes or is_text or isinstance(feature, tfds.features.Image)
 
 
 def encode(columns: Mapping[str, Any]) -> bytes:
     """A serialised `tf.train.Example`; the same columns always give the same bytes."""
-    features = {name: _feature(columns[name]) for name in sorted(columns)}
-    example = tf_example_pb2.Example(features=tf_feature_pb2.Features(feature=features))
+    features = {name: _encoded(columns[name]) for name in sorted(columns)}
+    example = _example.Example(features=_feature.Features(feature=features))
     return example.SerializeToString(deterministic=True)
 
 
-def _feature(value: Any) -> tf_feature_pb2.Feature:
+def _encoded(value: Any) -> Any:
     if isinstance(value, bytes):
         value = [value]
     if isinstance(value, list):
-        return tf_feature_pb2.Feature(bytes_list=tf_feature_pb2.BytesList(value=value))
+        return _feature.Feature(bytes_list=_feature.BytesList(value=value))
     array = np.asarray(value)
     if array.dtype.kind == "f":
-        return tf_feature_pb2.Feature(float_list=tf_feature_pb2.FloatList(value=array.ravel().tolist()))
-    return tf_feature_pb2.Feature(int64_list=tf_feature_pb2.Int64List(value=array.astype(np.int64).ravel().tolist()))
+        return _feature.Feature(float_list=_feature.FloatList(value=array.ravel().tolist()))
+    return _feature.Feature(int64_list=_feature.Int64List(value=array.astype(np.int64).ravel().tolist()))
 
 
-def decode(content: bytes, features: Mapping[str, tfds.features.FeatureConnector]) -> Columns:
-    """The columns of one record; pictures stay encoded. Raises `DatasetError` if the record has others."""
+def decode(content: bytes, fields: Mapping[str, Field]) -> Columns:
+    """The columns of one record; pictures stay encoded. Raises `DatasetError` if it does not hold these fields."""
     try:
-        stored = tf_example_pb2.Example.FromString(content).features.feature
+        stored = _example.Example.FromString(content).features.feature
     except DecodeError as error:
         raise DatasetError(f"not a tf.train.Example message ({error})") from None
-    columns: Columns = {}
-    for name, feature in features.items():
-        if name not in stored:
-            raise DatasetError(f"'{name}' is missing; it has {', '.join(sorted(stored))}")
-        columns[name] = _column(name, feature, stored[name])
-    return columns
+    missing = [name for name in fields if name not in stored]
+    if missing:
+        raise DatasetError(f"'{missing[0]}' is missing; it has {', '.join(sorted(stored))}")
+    return {name: _column(name, field, stored[name]) for name, field in fields.items()}
 
 
-def _column(name: str, feature: tfds.features.FeatureConnector, stored: tf_feature_pb2.Feature) -> Any:
-    info = feature.get_serialized_info()
+def _column(name: str, field: Field, stored: Any) -> Any:
     per_step = name.startswith("steps/")
-    if stored.HasField("bytes_list"):
+    if field.kind != "number":
         values = list(stored.bytes_list.value)
         return values if per_step else values[0]
     numbers = stored.float_list.value if stored.HasField("float_list") else stored.int64_list.value
-    array = np.fromiter(numbers, info.np_dtype, len(numbers))
+    array = np.fromiter(numbers, field.dtype, len(numbers))
     try:
-        array = array.reshape((-1, *info.shape) if per_step else info.shape)
-    except (TypeError, ValueError):
-        raise DatasetError(f"'{name}' holds {array.size} numbers, which do not fill {info.shape}") from None
-    return array if per_step else array.item() if info.shape == () else array
+        array = array.reshape((-1, *field.shape) if per_step else field.shape)
+    except ValueError:
+        raise DatasetError(f"'{name}' holds {array.size} numbers, which do not fill {field.shape}") from None
+    return array if per_step or field.shape else array.item()

@@ -49,9 +49,9 @@ class StepSource:
         memory_limit: int = 1 << 30,
     ) -> None:
         wanted = [*cameras.values(), action, *([state] if state else [])]
-        missing = [column for column in wanted if f"steps/{column}" not in episodes.features]
+        missing = [column for column in wanted if f"steps/{column}" not in episodes.fields]
         if missing:
-            have = sorted(n.removeprefix("steps/") for n in episodes.features if n.startswith("steps/"))
+            have = sorted(n.removeprefix("steps/") for n in episodes.fields if n.startswith("steps/"))
             raise DatasetError(f"{episodes.folder} has no column {', '.join(missing)}; it has {', '.join(have)}.")
         if not len(episodes):
             raise DatasetError(f"{episodes.folder} has no episode left to train on.")

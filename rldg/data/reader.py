@@ -1,16 +1,16 @@
 """Reads RLDS data sets: ours, and any other whose `features.json` says what it holds."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
-from itertools import zip_longest
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from rldg.data.example import decode, flat_features
+from rldg.data.example import Field, decode, flat_fields
 from rldg.data.images import decode_image
 from rldg.data.schema import STATE_PARTS, split_state
 from rldg.data.tfrecord import read_record, read_records
@@ -71,7 +71,7 @@ class StoredEpisode:
 
     def to_episode(self) -> Episode:
         """The `Episode` that was written (pictures after JPEG). Raises `DatasetError` for a set of another making."""
-        names = [field.name for field in fields(EpisodeMetadata)]
+        names = [field.name for field in dataclasses.fields(EpisodeMetadata)]
         needed = ["observation/state", "observation/raw_state", "action", "base_action", "action_normalized"]
         missing = [n for n in names if n not in self.metadata] + [n for n in needed if n not in self.steps]
         if missing:
@@ -100,7 +100,7 @@ class Dataset(Sequence[StoredEpisode]):
     """A data set, or a selection of its episodes. Indexing reads an episode from disk; `entries` are in memory."""
 
     folder: Path
-    features: dict[str, tfds.features.FeatureConnector]  # flat name -> feature
+    fields: dict[str, Field]  # flat name -> what every record holds there
     entries: tuple[Entry, ...]
 
     def __len__(self) -> int:
@@ -108,7 +108,7 @@ class Dataset(Sequence[StoredEpisode]):
 
     def __getitem__(self, index: Any) -> Any:
         entry = self.entries[index]
-        columns = _decoded(entry.file, entry.record, read_record(entry.file, entry.offset, entry.record), self.features)
+        columns = _decoded(entry.file, entry.record, read_record(entry.file, entry.offset, entry.record), self.fields)
         return StoredEpisode(
             entry.metadata,
             {
@@ -122,14 +122,14 @@ class Dataset(Sequence[StoredEpisode]):
         return (self[i] for i in range(len(self)))
 
     def _presented(self, name: str, value: Any) -> Any:
-        if isinstance(self.features[name], tfds.features.Image):
+        if self.fields[name].kind == "image":
             return EncodedImages(value)
         return [text.decode(errors="replace") for text in value] if isinstance(value, list) else value
 
     @property
     def cameras(self) -> tuple[str, ...]:
         """Names of the step columns that hold pictures, for example "observation/image_wrist"."""
-        images = (n for n, f in self.features.items() if n.startswith(_STEPS) and isinstance(f, tfds.features.Image))
+        images = (n for n, field in self.fields.items() if n.startswith(_STEPS) and field.kind == "image")
         return tuple(sorted(name.removeprefix(_STEPS) for name in images))
 
     @property
@@ -163,17 +163,17 @@ def open_dataset(folder: Path | str, split: str = "train") -> Dataset:
         nested = sorted(str(path.parent) for path in folder.glob("**/features.json"))
         hint = f" There is one in {', '.join(nested)}." if nested else ""
         raise DatasetError(f"{folder} holds no data set: it has no features.json.{hint}")
-    features = flat_features(tfds.features.FeaturesDict.from_config(str(folder)))
-    counted = next((name for name in ("steps/action", "steps/is_last", *features) if name in features), "")
+    known = flat_fields(tfds.features.FeaturesDict.from_config(str(folder)))
+    counted = next((name for name in ("steps/action", "steps/is_last", *known) if name in known), "")
     if not counted.startswith(_STEPS):
         raise DatasetError(f"{folder} is not RLDS: its features hold no 'steps'.")
-    light = {name: feature for name, feature in features.items() if name.startswith(_METADATA) or name == counted}
+    light = {name: field for name, field in known.items() if name.startswith(_METADATA) or name == counted}
     paths = sorted(path for path in folder.glob(f"*-{split}.tfrecord-*") if path.suffix != ".tmp")
     listed = _shard_lengths(folder, split)
     if len(paths) < len(listed):
         raise DatasetError(f"{folder} has {len(paths)} of the {len(listed)} files that its dataset_info.json lists.")
     entries = []
-    for path, expected in zip_longest(paths, listed, fillvalue=0):
+    for path, expected in zip(paths, [*listed, *[0] * (len(paths) - len(listed))], strict=True):
         record = -1
         for record, (offset, content) in enumerate(read_records(path)):
             columns = _decoded(path, record, content, light)
@@ -185,7 +185,7 @@ def open_dataset(folder: Path | str, split: str = "train") -> Dataset:
             entries.append(Entry(path, offset, record, len(columns[counted]), metadata))
         if record + 1 < expected:
             raise DatasetError(f"{path}: record {record + 1} is missing; dataset_info.json lists {expected}.")
-    return Dataset(folder, features, tuple(entries))
+    return Dataset(folder, known, tuple(entries))
 
 
 def _shard_lengths(folder: Path, split: str) -> list[int]:
@@ -196,8 +196,8 @@ def _shard_lengths(folder: Path, split: str) -> list[int]:
     return next((list(map(int, s.get("shardLengths", []))) for s in splits if s["name"] == split), [])
 
 
-def _decoded(path: Path, record: int, content: bytes, features: dict[str, Any]) -> dict[str, Any]:
+def _decoded(path: Path, record: int, content: bytes, known: dict[str, Field]) -> dict[str, Any]:
     try:
-        return decode(content, features)
+        return decode(content, known)
     except DatasetError as error:
         raise DatasetError(f"{path}: record {record}: {error}.") from None

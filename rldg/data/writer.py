@@ -6,9 +6,6 @@ import re
 from pathlib import Path
 
 import tensorflow_datasets as tfds
-from tensorflow_datasets.core import naming
-from tensorflow_datasets.core.dataset_info import DatasetIdentity, DatasetInfo
-from tensorflow_datasets.core.splits import SplitDict, SplitInfo
 
 from rldg.data.example import encode
 from rldg.data.schema import episode_columns, episode_features
@@ -48,15 +45,20 @@ class DatasetWriter:
         for leftover in folder.glob("*.tmp"):
             leftover.unlink()
         self.folder = folder
-        name, self._version = dataset_name(folder)
-        self._template = naming.ShardedFileTemplate(
-            data_dir=folder, dataset_name=name, split=split, filetype_suffix="tfrecord", template=TEMPLATE
+        self._name, self._version = dataset_name(folder)
+        self._split = split
+        self._template = tfds.core.ShardedFileTemplate(
+            data_dir=tfds.core.Path(folder),
+            dataset_name=self._name,
+            split=split,
+            filetype_suffix="tfrecord",
+            template=TEMPLATE,
         )
         self._sizes: dict[int, int] = {}  # episode -> bytes
-        for path in folder.glob(f"{name}-{split}.tfrecord-*"):
+        for path in folder.glob(f"{self._name}-{split}.tfrecord-*"):
             self._sizes[int(path.name.rsplit("-", 1)[1])] = path.stat().st_size
         features = folder / "features.json"
-        self._features = features.read_text(encoding="utf-8") if features.exists() else None
+        self._features = json.loads(features.read_text(encoding="utf-8")) if features.exists() else None
         if self._sizes and self._features:
             self._write_info()
 
@@ -78,9 +80,9 @@ class DatasetWriter:
         path = self.path(index)
         if index in self._sizes:
             raise DatasetError(f"{path} exists already; an episode is never written twice.")
-        features = json.dumps(episode_features(episode).to_json(), indent=2, sort_keys=True)
+        features = episode_features(episode).to_json()
         if self._features is None:
-            _write_durably(self.folder / "features.json", features.encode())
+            _write_durably(self.folder / "features.json", json.dumps(features, indent=2).encode())
             self._features = features
         elif features != self._features:
             raise DatasetError(
@@ -95,17 +97,18 @@ class DatasetWriter:
     def _write_info(self) -> None:
         """Describes the episodes 0 .. n-1 that exist without a gap, which is all that TFDS can address."""
         count = next(i for i in range(len(self._sizes) + 1) if i not in self._sizes)
-        split = SplitInfo(
-            name=self._template.split,
+        split = tfds.core.SplitInfo(
+            name=self._split,
             shard_lengths=[1] * count,
             num_bytes=sum(self._sizes[i] for i in range(count)),
             filename_template=self._template,
         )
-        name = self._template.dataset_name
-        info = DatasetInfo(
-            builder=DatasetIdentity(name, tfds.core.Version(self._version), str(self.folder), module_name=""),
+        info = tfds.core.DatasetInfo(
+            builder=tfds.core.DatasetIdentity(
+                self._name, tfds.core.Version(self._version), str(self.folder), module_name=""
+            ),
             description="Robot episodes in RLDS, collected with rldg.",
-            split_dict=SplitDict([split]),
+            split_dict=tfds.core.SplitDict([split]),
         )
         _write_durably(self.folder / "dataset_info.json", info.as_json.encode())
 
