@@ -65,7 +65,9 @@ def collect(
         limit = episodes * (ATTEMPTS_PER_SUCCESS if count_successes else 1)
         reached = _reached(outcomes, count_successes)
         unit = "success" if count_successes else "episode"
-        with tqdm(total=max(episodes, reached), initial=reached, unit=unit, desc=out.name, dynamic_ncols=True) as bar:
+        with tqdm(
+            total=max(episodes, reached), initial=reached, unit=unit, desc=writer.name, dynamic_ncols=True
+        ) as bar:
             missing = (index for index in range(limit) if index not in outcomes)
             for index, episode in map_episodes(run_episode, missing, workers) if reached < episodes else ():
                 writer.write(index, _stamped(episode, current.began))

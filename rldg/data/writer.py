@@ -45,17 +45,17 @@ class DatasetWriter:
         for leftover in folder.glob("*.tmp"):
             leftover.unlink()
         self.folder = folder
-        self._name, self._version = dataset_name(folder)
+        self.name, self._version = dataset_name(folder)
         self._split = split
         self._template = tfds.core.ShardedFileTemplate(
             data_dir=tfds.core.Path(folder),
-            dataset_name=self._name,
+            dataset_name=self.name,
             split=split,
             filetype_suffix="tfrecord",
             template=TEMPLATE,
         )
         self._sizes: dict[int, int] = {}  # episode -> bytes
-        for path in folder.glob(f"{self._name}-{split}.tfrecord-*"):
+        for path in folder.glob(f"{self.name}-{split}.tfrecord-*"):
             self._sizes[int(path.name.rsplit("-", 1)[1])] = path.stat().st_size
         features = folder / "features.json"
         self._features = json.loads(features.read_text(encoding="utf-8")) if features.exists() else None
@@ -105,7 +105,7 @@ class DatasetWriter:
         )
         info = tfds.core.DatasetInfo(
             builder=tfds.core.DatasetIdentity(
-                self._name, tfds.core.Version(self._version), str(self.folder), module_name=""
+                self.name, tfds.core.Version(self._version), str(self.folder), module_name=""
             ),
             description="Robot episodes in RLDS, collected with rldg.",
             split_dict=tfds.core.SplitDict([split]),
