@@ -31,8 +31,8 @@ connectors: $(READY)  ## the same for three seen connectors and four unseen ones
 specialist: $(READY)  ## train a specialist on TASK
 	$(RLDG) train $(TASK) --seed $(SEED) --out $(RUN)/specialist
 
-collect: $(READY)  ## write EPISODES episodes of that specialist as an RLDS data set
-	$(RLDG) collect $(TASK) --policy $(RUN)/specialist --episodes $(EPISODES) --seed $(SEED) --out $(RUN)/data
+collect: $(READY)  ## write EPISODES successes of that specialist as an RLDS data set
+	$(RLDG) collect $(TASK) --policy $(RUN)/specialist --episodes $(EPISODES) --count-successes --stochastic --seed $(SEED) --out $(RUN)/data
 
 finetune: $(READY)  ## train a generalist on that data set
 	$(RLDG) finetune octo --data $(RUN)/data --seed $(SEED) --out $(RUN)/octo
