@@ -42,8 +42,9 @@ def main(args: Args) -> int:
     train(task, args.out, args.config, args.seed, overwrite=args.overwrite)
     result = json.loads((args.out / "stage.json").read_text(encoding="utf-8"))["result"]
     text = (
-        f"{'Confirmed' if result['confirmed'] else 'Not confirmed'}: {result['successes_in_a_row']} successes in a row "
-        f"after {result['train_seconds']:.0f} s, {result['env_steps']} steps and {result['updates']} updates; {args.out}"
+        f"{args.out}: {'confirmed' if result['confirmed'] else 'not confirmed'} with {result['successes_in_a_row']} "
+        f"successes in a row after {result['train_seconds']:.0f} s, {result['env_steps']} steps, "
+        f"{result['updates']} updates"
     )
     emit({"task": task.name, "out": args.out, **result}, args.json, text)
     return 0 if result["confirmed"] else 1

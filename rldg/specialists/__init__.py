@@ -1,4 +1,4 @@
-"""Specialists: one small policy per task, learned by RLPD in simulation or on the robot. JAX loads with `train` only."""
+"""Specialists: one small policy per task, learned by RLPD. Only `rldg.specialists.train` needs JAX."""
 
 from rldg.specialists.config import SpecialistConfig
 from rldg.specialists.policy import SpecialistPolicy, load_specialist

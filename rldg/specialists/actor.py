@@ -46,9 +46,7 @@ def demonstrate(env: RobotEnv, config: SpecialistConfig, seed: int) -> Arrays:
 
 def explore(env: RobotEnv, config: SpecialistConfig, seed: int, actor: Layers, first: int) -> Arrays:
     """Whole episodes, numbered from `first`, of the stochastic policy until `round_steps` steps are there."""
-    policy = SpecialistPolicy(
-        actor, ActionContract.of(env.task), observe_force=config.observe_force, stochastic=True
-    )
+    policy = SpecialistPolicy(actor, ActionContract.of(env.task), observe_force=config.observe_force, stochastic=True)
     episodes: list[Episode] = []
     while sum(map(len, episodes)) < config.round_steps:
         episodes.append(rollout(env, policy, scene_seed(seed, EXPLORATION, first + len(episodes))))

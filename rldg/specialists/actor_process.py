@@ -37,7 +37,7 @@ def round_request(actor: Layers, candidate: Layers, episodes: int, trials: int, 
 class ActorProcess:
     """Answers one request at a time; a context manager that ends the process."""
 
-    def __init__(self, make_env: MakeEnv, task: Task, config: SpecialistConfig, seed: int):
+    def __init__(self, make_env: MakeEnv, task: Task, config: SpecialistConfig, seed: int) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would inherit JAX's threads
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, make_env, task, config, seed), daemon=True)

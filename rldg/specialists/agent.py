@@ -13,13 +13,15 @@ from rldg.specialists.networks import Layers, forward, gaussian, init_layers
 
 LOG_2PI = float(np.log(2 * np.pi))
 
+Array = jax.Array | np.ndarray
+
 
 class AgentState(NamedTuple):
     """Everything an update reads and writes."""
 
     actor: Layers
     critics: list[Layers]
-    log_temperature: jax.Array
+    log_temperature: Any  # float32 scalar
     targets: list[Layers]
     average: Layers  # slow average of the actor: evaluated and kept
     actor_optimizer: optax.OptState
@@ -30,13 +32,13 @@ class AgentState(NamedTuple):
 class Batch(NamedTuple):
     """Transitions, and the standard normal noise that the update uses in place of a random key."""
 
-    observation: jax.Array  # (batch, n)
-    action: jax.Array  # (batch, m)
-    reward: jax.Array  # (batch,)
-    continues: jax.Array  # (batch,) 0 where the episode ended by itself, 1 elsewhere (time-outs too)
-    next_observation: jax.Array  # (batch, n)
-    next_noise: jax.Array  # (batch, m)
-    noise: jax.Array  # (batch, m)
+    observation: Array  # (batch, n)
+    action: Array  # (batch, m)
+    reward: Array  # (batch,)
+    continues: Array  # (batch,) 0 where the episode ended by itself, 1 elsewhere (time-outs too)
+    next_observation: Array  # (batch, n)
+    next_noise: Array  # (batch, m)
+    noise: Array  # (batch, m)
 
 
 def init_state(config: SpecialistConfig, observations: int, actions: int, seed: int) -> AgentState:
@@ -46,13 +48,12 @@ def init_state(config: SpecialistConfig, observations: int, actions: int, seed: 
     critics = [init_layers(generator, (observations + actions, *config.hidden, 1)) for _ in range(config.critics)]
     log_temperature = np.float32(np.log(config.initial_temperature))
     adam = optax.adam(config.learning_rate)
-    state = AgentState(
-        actor, critics, log_temperature, critics, actor, adam.init(actor), adam.init(critics), adam.init(log_temperature)
-    )
+    optimizers = adam.init(actor), adam.init(critics), adam.init(log_temperature)
+    state = AgentState(actor, critics, log_temperature, critics, actor, *optimizers)
     return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), state)
 
 
-def sample(actor: Layers, observation: jax.Array, noise: jax.Array) -> tuple[jax.Array, jax.Array]:
+def sample(actor: Layers, observation: Array, noise: Array) -> tuple[jax.Array, jax.Array]:
     """Actions (batch, m) of the squashed Gaussian and their log-densities (batch,)."""
     mean, log_std = gaussian(actor, observation)
     before = mean + jnp.exp(log_std) * noise
@@ -60,7 +61,7 @@ def sample(actor: Layers, observation: jax.Array, noise: jax.Array) -> tuple[jax
     return jnp.tanh(before), (-0.5 * noise**2 - log_std - 0.5 * LOG_2PI - squash).sum(-1)
 
 
-def values(critics: list[Layers], observation: jax.Array, action: jax.Array) -> jax.Array:
+def values(critics: list[Layers], observation: Array, action: Array) -> jax.Array:
     """Each critic's value, (critics, batch)."""
     x = jnp.concatenate([observation, action], axis=-1)
     return jnp.stack([forward(critic, x)[:, 0] for critic in critics])
@@ -102,7 +103,7 @@ def update_actor(config: SpecialistConfig, state: AgentState, batch: Batch) -> t
         actor=actor,
         average=optax.incremental_update(actor, state.average, 1 / config.average_updates),
         actor_optimizer=actor_optimizer,
-        log_temperature=state.log_temperature + step,
+        log_temperature=optax.apply_updates(state.log_temperature, step),
         temperature_optimizer=temperature_optimizer,
     )
     return state, {"actor_loss": actor_loss, "entropy": entropy, "value": value, "temperature": temperature}
@@ -114,11 +115,11 @@ def update(config: SpecialistConfig, state: AgentState, batches: Batch) -> tuple
 
     def group(state: AgentState, batches: Batch) -> tuple[AgentState, dict[str, jax.Array]]:
         losses = []
-        for index in range(config.actor_period):
-            batch = jax.tree.map(lambda leaf, index=index: leaf[index], batches)
+        singly = [jax.tree.map(lambda leaf, i=i: leaf[i], batches) for i in range(config.actor_period)]
+        for batch in singly:
             state, loss = update_critics(config, state, batch)
             losses.append(loss)
-        state, metrics = update_actor(config, state, batch)
+        state, metrics = update_actor(config, state, singly[-1])
         return state, metrics | {"critic_loss": jnp.stack(losses).mean()}
 
     state, metrics = jax.lax.scan(group, state, batches)

@@ -25,7 +25,8 @@ class Tried:
         """For a checkpoint."""
         weights = {f"{prefix}.actor.{name}": value for name, value in named_arrays(self.actor).items()}
         return weights | {
-            f"{prefix}.updates": np.array(self.updates), f"{prefix}.lengths": np.array(self.lengths, np.int64)
+            f"{prefix}.updates": np.array(self.updates),
+            f"{prefix}.lengths": np.array(self.lengths, np.int64),
         }
 
     @classmethod
@@ -45,12 +46,12 @@ class Selection:
     trials: int = 0  # episodes so far, over all candidates
 
     def record(self, tried: int, lengths: list[int], successor: Tried) -> None:
-        """Takes in a round's trials; if one failed, `successor` becomes the candidate."""
+        """Takes in a round's trials; if one failed, or there was none, `successor` becomes the candidate."""
         self.trials += tried
         self.candidate.lengths += lengths
         if len(self.candidate.lengths) >= len(self.best.lengths):
             self.best = self.candidate
-        if len(lengths) < tried:
+        if len(lengths) < tried or not tried:
             self.candidate = successor
 
     def arrays(self) -> Arrays:

@@ -17,13 +17,13 @@ class SpecialistConfig:
     # Critics in the ensemble; their least value is the target.
     critics: int = 2
     # Transitions per update, half of them demonstrations.
-    batch_size: int = 256
+    batch_size: int = 128
     # Value of a reward one control step later.
     discount: float = 0.97
     # Adam, for actor, critics and temperature alike.
-    learning_rate: float = 3e-4
+    learning_rate: float = 5e-4
     # Share of the critics that enters their targets with each update.
-    target_rate: float = 0.005
+    target_rate: float = 0.02
     # Critic updates per update of actor and temperature.
     actor_period: int = 4
     # Weight of the entropy bonus at the start. It adapts until the entropy is -dim(action) / 2.
@@ -36,6 +36,8 @@ class SpecialistConfig:
     round_steps: int = 150
     # Time constant, in actor updates, of the average of the actors that is evaluated and kept.
     average_updates: int = 500
+    # Critic updates before the first candidate: success comes early, the short way to it takes longer.
+    least_updates: int = 30_000
     # A candidate that succeeds this often in a row, in scenes nobody has seen, ends the training.
     confirm_episodes: int = 300
     # Of these, how many are tried in a round. A failure ends a candidate at once.

@@ -24,7 +24,7 @@ class Learner:
         seed: of the first weights and all draws.
     """
 
-    def __init__(self, config: SpecialistConfig, observations: int, actions: int, seed: int):
+    def __init__(self, config: SpecialistConfig, observations: int, actions: int, seed: int) -> None:
         self.config = config
         self.updates = 0
         self._sizes = (observations, actions)
@@ -66,8 +66,9 @@ class Learner:
             rows = np.empty((*shape, 2 * n + m + 2), np.float32)
             noise = np.empty((2, *shape, m), np.float32)
         else:
-            rows = symmetric_sample(self._generator, self.prior, self.online, config.updates_per_call, config.batch_size)
-            rows = rows.reshape(*shape, -1)
+            rows = symmetric_sample(
+                self._generator, self.prior, self.online, config.updates_per_call, config.batch_size
+            ).reshape(*shape, -1)
             noise = self._generator.standard_normal((2, *shape, m), np.float32)
         observation, action, following, rest = np.split(rows, [n, n + m, 2 * n + m], axis=-1)
         return Batch(observation, action, rest[..., 0], rest[..., 1], following, noise[0], noise[1])

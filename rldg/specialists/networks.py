@@ -1,5 +1,6 @@
 """The two networks as plain arrays. One `forward` serves NumPy (acting) and JAX (learning), so they cannot differ."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,9 @@ LOG_STD = (-5.0, 1.0)  # bounds of the policy's logarithmic standard deviation, 
 
 
 def init_layers(generator: np.random.Generator, sizes: tuple[int, ...]) -> Layers:
-    """Layers between consecutive `sizes`, weights drawn with variance 1 / inputs; the last layer starts a tenth as large."""
+    """Layers between consecutive `sizes`: weights of variance 1 / inputs, a tenth of the size in the last layer."""
     layers = []
-    for index, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for index, (inputs, outputs) in enumerate(pairwise(sizes)):
         last = index == len(sizes) - 2
         weight = generator.standard_normal((inputs, outputs)) * (0.1 if last else 1.0) / np.sqrt(inputs)
         layer = {"weight": weight.astype(np.float32), "bias": np.zeros(outputs, np.float32)}

@@ -27,9 +27,14 @@ class SpecialistPolicy(Policy):
     """
 
     def __init__(
-        self, actor: Layers, contract: ActionContract, *,
-        observe_force: bool = False, stochastic: bool = False, checkpoint_step: int = 0,
-    ):
+        self,
+        actor: Layers,
+        contract: ActionContract,
+        *,
+        observe_force: bool = False,
+        stochastic: bool = False,
+        checkpoint_step: int = 0,
+    ) -> None:
         self.actor = actor
         self.observe_force = observe_force
         self.stochastic = stochastic
@@ -83,7 +88,9 @@ def load_specialist(folder: Path, stochastic: bool = False) -> SpecialistPolicy:
     try:
         description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{folder} holds no finished specialist: {error}. `rldg train TASK --out {folder}` makes one.") from None
+        raise CheckpointError(
+            f"{folder} holds no finished specialist: {error}. `rldg train TASK --out {folder}` makes one."
+        ) from None
     policy = SpecialistPolicy(
         from_named_arrays(read_arrays(folder / WEIGHTS)),
         ActionContract(**description["action_contract"]),
@@ -92,5 +99,5 @@ def load_specialist(folder: Path, stochastic: bool = False) -> SpecialistPolicy:
         checkpoint_step=description["checkpoint_step"],
     )
     if policy.metadata.weight_hash != description["weight_hash"]:
-        raise CheckpointError(f"{folder / WEIGHTS} does not hold the weights that {DESCRIPTION} describes; train again.")
+        raise CheckpointError(f"{folder / WEIGHTS} does not hold the weights that {DESCRIPTION} describes.")
     return policy

@@ -13,10 +13,10 @@ METRICS = "metrics.jsonl"
 class Progress:
     """Writes one line of metrics per round. On a resume, lines after the checkpoint are dropped: they come again."""
 
-    def __init__(self, folder: Path, env_steps: int, most_env_steps: int):
+    def __init__(self, folder: Path, env_steps: int, most_env_steps: int) -> None:
         path = folder / METRICS
         kept = _lines_until(path, env_steps)
-        self._file = open(path, "w", encoding="utf-8")
+        self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115, open as long as the training runs
         self._file.writelines(kept)
         self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=env_steps)
         self._bar = tqdm(total=most_env_steps, initial=env_steps, unit="step", desc="specialist", dynamic_ncols=True)

@@ -22,7 +22,7 @@ def transitions(episode: Episode, actions: int, observe_force: bool) -> np.ndarr
 class ReplayBuffer:
     """All transitions so far, in order; it grows by doubling and forgets nothing."""
 
-    def __init__(self, rows: np.ndarray):
+    def __init__(self, rows: np.ndarray) -> None:
         self._rows = rows
         self._size = len(rows)
 

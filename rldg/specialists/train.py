@@ -28,7 +28,8 @@ Arrays = dict[str, np.ndarray]
 
 def single_threaded_xla() -> None:
     """Gives XLA one thread, if it has not started: matrices this small gain nothing from more, and the actor's core
-    stays free. It holds for the whole process."""
+    stays free. It holds for the whole process.
+    """
     os.environ.setdefault("NPROC", "1")
 
 
@@ -86,12 +87,13 @@ def _run(
         if len(answer["lengths"]) < config.demonstrations:
             raise RldgError(
                 f"The teleoperator succeeded {len(answer['lengths'])} times in '{task.name}', "
-                f"{config.demonstrations} demonstrations are needed; `rldg evaluate {task.name} --policy teleoperator` shows why."
+                f"{config.demonstrations} demonstrations are needed; "
+                f"`rldg evaluate {task.name} --policy teleoperator` shows why."
             )
         learner.prior.add(answer["rows"])
         first = Tried(learner.average, 0)
         selection, recent, episodes, before = Selection(first, first), [], 0, 0.0
-        request = round_request(learner.actor, learner.average, 0, 0, config.confirm_per_round)
+        request = round_request(learner.actor, learner.average, 0, 0, most=0)
     else:
         learner.restore(saved)
         selection, recent = Selection.restore(saved), saved["recent"].tolist()
@@ -111,22 +113,23 @@ def _run(
             successor = Tried(learner.average, learner.updates)
             selection.record(int(answer["tried"]), answer["success_lengths"].tolist(), successor)
             wall = before + time.monotonic() - started
-            progress.report({
-                "env_steps": len(learner.online),
-                "updates": learner.updates,
-                "episodes": episodes,
-                "wall_seconds": wall,
-                "success": float(np.mean(recent)),
-                "episode_steps": float(np.mean(answer["lengths"])),
-                "candidate_successes": len(selection.candidate.lengths),
-                **metrics,
-            })
+            progress.report(
+                {
+                    "env_steps": len(learner.online),
+                    "updates": learner.updates,
+                    "episodes": episodes,
+                    "wall_seconds": wall,
+                    "success": float(np.mean(recent)),
+                    "episode_steps": float(np.mean(answer["lengths"])),
+                    "candidate_successes": len(selection.candidate.lengths),
+                    **metrics,
+                }
+            )
             confirmed = len(selection.candidate.lengths) >= config.confirm_episodes
             if confirmed or len(learner.online) >= config.max_env_steps:
                 break
-            request = round_request(
-                learner.actor, selection.candidate.actor, episodes, selection.trials, config.confirm_per_round
-            )
+            most = config.confirm_per_round if learner.updates >= config.least_updates else 0
+            request = round_request(learner.actor, selection.candidate.actor, episodes, selection.trials, most)
             if time.monotonic() - saved_at >= config.checkpoint_seconds:
                 rest = {"recent": np.array(recent), "episodes": np.array(episodes), "wall_seconds": np.array(wall)}
                 rest |= {f"request.{name}": value for name, value in request.items()}

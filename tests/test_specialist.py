@@ -1,0 +1,252 @@
+"""What training a specialist promises: it learns, it is reproducible, and no kill loses more than seconds."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rldg import geometry
+from rldg.errors import CheckpointError, ContractError
+from rldg.rollout import rollout
+from rldg.specialists import SpecialistConfig, load_specialist
+from rldg.specialists.actor import explore
+from rldg.specialists.checkpoint import latest_checkpoint, read_arrays, save_checkpoint, write_arrays
+from rldg.specialists.features import features
+from rldg.specialists.networks import forward, init_layers
+from rldg.specialists.policy import SpecialistPolicy, save_specialist
+from rldg.specialists.replay import ReplayBuffer, symmetric_sample, transitions
+from rldg.specialists.train import train
+from rldg.tasks import load_task
+from tests.point_robot import point_env, point_task
+
+POINT = SpecialistConfig(
+    demonstrations=5,
+    hidden=(64, 64),
+    batch_size=64,
+    updates_per_step=4,
+    updates_per_call=40,
+    round_steps=50,
+    average_updates=50,
+    least_updates=0,
+    confirm_episodes=60,
+    confirm_per_round=30,
+    max_env_steps=4000,
+    learning_rate=1e-3,
+)
+TINY = dataclasses.replace(
+    POINT,
+    demonstrations=2,
+    hidden=(16, 16),
+    batch_size=16,
+    round_steps=10,
+    max_env_steps=500,
+    checkpoint_seconds=0.0,
+    confirm_episodes=10_000,
+)
+TRAIN_UNTIL_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.point_robot import point_env, point_task
+from tests.test_specialist import TINY
+from rldg.specialists import train as training
+
+save, saved = training.save_checkpoint, []
+
+def save_then_die(*arguments):
+    save(*arguments)
+    saved.append(arguments)
+    if len(saved) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    training.save_checkpoint = save_then_die
+    training.train(point_task(), Path(sys.argv[1]), TINY, seed=3, make_env=point_env)
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("point")
+    train(point_task(), folder, POINT, seed=1, make_env=point_env)
+    return folder
+
+
+def learning_curve(folder: Path) -> list[dict]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "wall_seconds"} for line in lines]
+
+
+def specialist(seed: int = 0, **options) -> SpecialistPolicy:
+    actor = init_layers(np.random.default_rng(seed), (15, 16, 12))
+    return SpecialistPolicy(actor, point_env(point_task())._contract, **options)
+
+
+def test_training_ends_with_a_confirmed_specialist_that_holds_up_in_other_scenes(trained):
+    result = json.loads((trained / "stage.json").read_text())["result"]
+    assert result["confirmed"]
+    assert result["successes_in_a_row"] >= POINT.confirm_episodes
+    env, policy = point_env(point_task()), load_specialist(trained)
+    assert sum(rollout(env, policy, seed).success for seed in range(100)) >= 95
+
+
+def test_metrics_of_every_round_are_one_json_line(trained):
+    lines = learning_curve(trained)
+    assert [line["env_steps"] for line in lines] == sorted(line["env_steps"] for line in lines)
+    assert {"updates", "success", "critic_loss", "entropy"} <= set(lines[-1])
+    assert list((trained / "tensorboard").iterdir())
+
+
+def test_a_finished_training_is_loaded_not_repeated(trained):
+    before = (trained / "specialist.npz").stat().st_mtime_ns
+    policy = train(point_task(), trained, POINT, seed=1, make_env=point_env)
+    assert (trained / "specialist.npz").stat().st_mtime_ns == before
+    assert policy.metadata.weight_hash == load_specialist(trained).metadata.weight_hash
+
+
+def test_a_killed_and_resumed_training_ends_with_the_same_bits_as_an_uninterrupted_one(tmp_path):
+    whole, killed, script = tmp_path / "whole", tmp_path / "killed", tmp_path / "script.py"
+    train(point_task(), whole, TINY, seed=3, make_env=point_env)
+    script.write_text(TRAIN_UNTIL_KILLED)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    dead = subprocess.run([sys.executable, script, killed], env=environment, stderr=subprocess.DEVNULL, check=False)
+    assert dead.returncode == -signal.SIGKILL
+    assert not (killed / "specialist.npz").exists()
+    train(point_task(), killed, TINY, seed=3, make_env=point_env)
+    expected, resumed = read_arrays(whole / "specialist.npz"), read_arrays(killed / "specialist.npz")
+    assert expected.keys() == resumed.keys()
+    for name in expected:
+        np.testing.assert_array_equal(expected[name], resumed[name])
+    assert learning_curve(whole) == learning_curve(killed)
+
+
+def test_a_round_depends_on_nothing_that_happened_before():
+    actor, config = specialist().actor, TINY
+    fresh, used = point_env(point_task()), point_env(point_task())
+    explore(used, config, seed=0, actor=actor, first=0)
+    expected, again = (explore(env, config, seed=0, actor=actor, first=7) for env in (fresh, used))
+    for name in expected:
+        np.testing.assert_array_equal(expected[name], again[name])
+
+
+def test_a_time_out_is_not_the_end_of_value_but_a_success_is(trained):
+    env = point_env(point_task())
+    timed_out, succeeded = rollout(env, specialist(), 0), rollout(env, load_specialist(trained), 0)
+    assert not timed_out.success
+    assert succeeded.success
+    assert transitions(timed_out, 6, False)[:, -1].tolist() == [1] * len(timed_out)
+    assert transitions(succeeded, 6, False)[:, -1].tolist() == [1] * (len(succeeded) - 1) + [0]
+
+
+@given(prior=st.integers(1, 30), online=st.integers(0, 30), half=st.integers(1, 8), seed=st.integers(0, 99))
+def test_half_of_each_batch_comes_from_the_demonstrations(prior, online, half, seed):
+    stored = ReplayBuffer(np.full((prior, 3), 1, np.float32)), ReplayBuffer(np.zeros((online, 3), np.float32))
+    drawn = symmetric_sample(np.random.default_rng(seed), *stored, batches=4, batch_size=2 * half)
+    assert (drawn[..., 0].sum(axis=1) == (half if online else 2 * half)).all()
+
+
+@given(st.lists(st.integers(0, 7), max_size=12))
+def test_a_buffer_keeps_every_row_in_order(sizes):
+    buffer, expected = ReplayBuffer(np.empty((0, 1), np.float32)), []
+    for size in sizes:
+        rows = np.arange(len(expected), len(expected) + size, dtype=np.float32)
+        buffer.add(rows[:, None])
+        expected += rows.tolist()
+    assert buffer.rows[:, 0].tolist() == expected
+
+
+@given(st.integers(0, 1000))
+def test_features_do_not_depend_on_where_the_socket_points(seed):
+    generator = np.random.default_rng(seed)
+    goal = geometry.pose_from_euler(generator.normal(size=3), generator.normal(size=3))
+    error = geometry.pose_from_euler(generator.normal(size=3) * 0.02, generator.normal(size=3) * 0.1)
+    tool = geometry.compose(goal, error)
+    moved = geometry.pose_from_euler(generator.normal(size=3), generator.normal(size=3))
+    state = {"tcp_vel": generator.normal(size=6).astype(np.float32)}
+    here, there = (
+        features(state, {"tcp_in_target": geometry.relative(geometry.compose(m, goal), geometry.compose(m, tool))})
+        for m in (geometry.IDENTITY, moved)
+    )
+    np.testing.assert_allclose(here, there, atol=1e-5)
+
+
+def test_the_acting_network_is_the_learning_network():
+    import jax
+
+    layers, x = init_layers(np.random.default_rng(0), (15, 32, 32, 12)), np.random.default_rng(1).normal(size=(8, 15))
+    x = x.astype(np.float32)
+    np.testing.assert_allclose(forward(layers, x), jax.jit(forward)(layers, x), atol=1e-5)
+
+
+def test_a_specialist_is_deterministic_unless_asked_to_sample():
+    env = point_env(point_task())
+    observation, _ = env.reset(seed=0)
+    plain, sampling = specialist(), specialist(stochastic=True)
+
+    def act(policy, seed):
+        policy.reset(env.task, "", seed=seed)
+        return policy.act(observation)
+
+    assert act(plain, 0).shape == (1, 7)
+    assert act(plain, 0).dtype == np.float32
+    np.testing.assert_array_equal(act(plain, 0), act(plain, 1))
+    np.testing.assert_array_equal(act(sampling, 0), act(sampling, 0))
+    assert not np.array_equal(act(sampling, 0), act(sampling, 1))
+
+
+def test_a_specialist_refuses_a_task_with_other_actions():
+    scale = point_task().action_scale.model_copy(update={"translation": 0.01})
+    with pytest.raises(ContractError, match=r"0\.01"):
+        rollout(point_env(point_task().model_copy(update={"action_scale": scale})), specialist(), 0)
+
+
+def test_a_saved_specialist_comes_back_and_a_changed_one_is_refused(tmp_path):
+    policy = specialist(stochastic=False, checkpoint_step=5)
+    save_specialist(tmp_path, policy, load_task("usb_a_insertion"))
+    assert load_specialist(tmp_path).metadata == policy.metadata
+    other = specialist(seed=1)
+    save_specialist(tmp_path / "..", other, load_task("usb_a_insertion"))
+    (tmp_path / "../specialist.npz").replace(tmp_path / "specialist.npz")
+    with pytest.raises(CheckpointError, match=r"does not hold the weights"):
+        load_specialist(tmp_path)
+
+
+def test_a_folder_without_specialist_says_how_to_make_one(tmp_path):
+    with pytest.raises(CheckpointError, match="rldg train"):
+        load_specialist(tmp_path)
+
+
+def test_two_checkpoints_are_kept_and_a_damaged_newest_falls_back_to_the_one_before(tmp_path):
+    for step in (1, 2, 3):
+        save_checkpoint(tmp_path, step, {"step": np.array(step)})
+    newest = sorted(tmp_path.iterdir())
+    assert len(newest) == 2
+    newest[-1].write_bytes(newest[-1].read_bytes()[:40])
+    assert latest_checkpoint(tmp_path)["step"] == 2
+
+
+def test_a_full_disk_leaves_the_file_before_it(tmp_path, monkeypatch):
+    path = tmp_path / "weights.npz"
+    write_arrays(path, {"a": np.array(1)})
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_arrays(path, {"a": np.array(2)})
+    assert read_arrays(path)["a"] == 1
+
+
+def test_a_pickle_is_not_read(tmp_path):
+    path = tmp_path / "weights.npz"
+    np.savez(path, a=np.array([{}], dtype=object))
+    with pytest.raises(CheckpointError):
+        read_arrays(path)
