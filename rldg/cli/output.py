@@ -19,4 +19,6 @@ def table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
     """Columns aligned to the left, as wide as their longest cell."""
     cells = [header, *(tuple(str(cell) for cell in row) for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+    )

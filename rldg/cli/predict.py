@@ -1,0 +1,79 @@
+"""Shows one recorded frame to a generalist and prints the actions it answers with, as JSON, in the data set's units:
+metres and radians in the end-effector frame, then the gripper (0 closed .. 1 open).
+
+Example:
+  rldg predict runs/octo --image wrist_1=wrist.png side_1=side.png --instruction "insert the USB-A connector"
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from rldg.cli.output import emit
+from rldg.errors import UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Args:
+    """Arguments of `rldg predict`."""
+
+    # Folder of the fine-tuned generalist.
+    policy: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="P")]
+    # A picture for each camera that the policy looks through: CAMERA=FILE.
+    image: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="CAMERA=FILE")]
+    # What the policy is told to do.
+    instruction: str
+    # By which of the checkpoint's data sets to un-normalise, where it has several.
+    statistics: str = ""
+    # Draw a sample; without it the answer is greedy, the same every time.
+    seed: int | None = None
+    # One line of JSON on standard output (which it is in any case).
+    json: bool = False
+
+
+def main(args: Args) -> int:
+    """Exit status 0, or by exception 2 for a policy or pictures that cannot be put together."""
+    files = dict(_camera_and_file(text) for texts in args.image for text in texts)
+    from rldg.policies.frame import FramePolicy  # the policy's framework: not for --help
+    from rldg.resolve import load_policy
+
+    policy = load_policy(args.policy)
+    if not isinstance(policy, FramePolicy):
+        kind = policy.metadata.kind
+        raise UsageError(f"The policy '{kind}' acts on the state of an episode, not on pictures; name a generalist.")
+    sizes = policy.metadata.image_sizes
+    for camera in files:
+        if camera not in sizes:
+            raise UnknownNameError("camera", camera, sizes)
+    if missing := sizes.keys() - files.keys():
+        raise UsageError(f"The policy also looks through {', '.join(sorted(missing))}: --image {min(missing)}=FILE.")
+    images = {camera: _read(file, sizes[camera]) for camera, file in files.items()}
+    actions = policy.predict(images, args.instruction, statistics=args.statistics, seed=args.seed)
+    result = {"actions": actions, "policy": policy.metadata.kind, "instruction": args.instruction, "seed": args.seed}
+    emit(result, True, "")
+    return 0
+
+
+def _camera_and_file(text: str) -> tuple[str, Path]:
+    camera, equals, file = text.partition("=")
+    if not (camera and equals and file):
+        raise UsageError(f"--image takes CAMERA=FILE, such as wrist_1=wrist.png; got '{text}'.")
+    return camera, Path(file)
+
+
+def _read(file: Path, size: int) -> "np.ndarray":
+    """A picture as (size, size, 3) uint8 RGB, resized if it is larger or smaller."""
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(file) as picture:
+            square = picture.convert("RGB").resize((size, size), Image.Resampling.LANCZOS)
+    except UnidentifiedImageError:
+        raise UsageError(f"{file} is not a picture that can be read (PNG or JPEG).") from None
+    return np.asarray(square)

@@ -1,0 +1,30 @@
+"""`FramePolicy`: a policy that can be asked about one frame, outside any episode."""
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from rldg.policies.base import PolicyMetadata
+
+
+@runtime_checkable
+class FramePolicy(Protocol):
+    """What `rldg predict` asks. Generalists answer; policies that act on the state of an episode do not."""
+
+    metadata: PolicyMetadata
+
+    def predict(
+        self, images: dict[str, np.ndarray], instruction: str, *, statistics: str = "", seed: int | None = None
+    ) -> np.ndarray:
+        """Actions float32 (chunk, 7) in the data set's units: metres, radians, gripper 0 closed .. 1 open.
+
+        Args:
+            images: camera -> (H, W, 3) uint8 RGB, in the policy's sizes.
+            instruction: what to do.
+            statistics: which of the checkpoint's data sets to un-normalise by; "" where it has only one.
+            seed: draws a sample; None gives the greedy answer, the same every time.
+
+        Raises:
+            UnknownNameError: the checkpoint has no such camera or statistics.
+        """
+        ...
