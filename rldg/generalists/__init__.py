@@ -1,0 +1,1 @@
+"""Models that act from images and an instruction, and their fine-tuning."""
