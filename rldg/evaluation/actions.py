@@ -27,6 +27,9 @@ class SocketActions:
     xy: np.ndarray  # (n, 2) shares of the largest possible step, each in about [-1, 1]
     episodes: int  # successes that were looked through
 
+    def __add__(self, other: "SocketActions") -> "SocketActions":
+        return SocketActions(np.concatenate([self.xy, other.xy]), self.episodes + other.episodes)
+
     @property
     def progress(self) -> float:
         """Mean share of the largest possible correct move: 1 is straight towards the axis at full speed."""

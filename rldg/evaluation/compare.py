@@ -48,6 +48,24 @@ def find_evaluations(folder: Path) -> list[Evaluation]:
     ]
 
 
+def outcome_table(arm: Sequence[Evaluation]) -> tuple[list[Scene], np.ndarray]:
+    """The scenes on which every run of an arm was tried, sorted, and the outcomes (scenes, runs) on them.
+
+    The evaluations of one policy on several tasks are one run; several runs differ in their training seed.
+    """
+    runs: dict[str, dict[Scene, bool]] = {}
+    for evaluation in arm:
+        outcomes = runs.setdefault(evaluation.summary.policy, {})
+        if outcomes.keys() & evaluation.outcomes.keys():
+            raise DatasetError(
+                f"{evaluation.folder} evaluates '{evaluation.summary.policy}' a second time on the same scenes; "
+                f"compare folders that hold each policy once."
+            )
+        outcomes |= evaluation.outcomes
+    scenes = sorted(set.intersection(*(set(run) for run in runs.values()))) if runs else []
+    return scenes, np.array([[run[scene] for run in runs.values()] for scene in scenes]).reshape(len(scenes), len(runs))
+
+
 def compare(a: Sequence[Evaluation], b: Sequence[Evaluation]) -> Comparison:
     """Success of `a` minus success of `b` on common scenes.
 
@@ -63,31 +81,17 @@ def compare(a: Sequence[Evaluation], b: Sequence[Evaluation]) -> Comparison:
     if tasks[0] != tasks[1]:
         first, second = (", ".join(f"{name} ({digest})" for name, digest in arm) for arm in tasks)
         raise DatasetError(f"Only evaluations of the same tasks can be compared: one has {first}, the other {second}.")
-    runs = [_runs(arm) for arm in (a, b)]
-    scenes = [set.intersection(*(set(run) for run in arm)) for arm in runs]
-    common = sorted(scenes[0] & scenes[1])
+    (scenes_a, outcomes_a), (scenes_b, outcomes_b) = outcome_table(a), outcome_table(b)
+    common = set(scenes_a) & set(scenes_b)
     if not common:
         raise DatasetError("The two evaluations share no locked scene (seed), so there is nothing to pair.")
-    outcomes = [np.array([[run[scene] for run in arm] for scene in common]) for arm in runs]
+    outcomes_a = outcomes_a[[scene in common for scene in scenes_a]]
+    outcomes_b = outcomes_b[[scene in common for scene in scenes_b]]
     return Comparison(
         tasks=[name for name, _ in tasks[0]],
-        runs=(len(runs[0]), len(runs[1])),
-        successes=(int(outcomes[0].sum()), int(outcomes[1].sum())),
-        trials=(outcomes[0].size, outcomes[1].size),
-        difference=paired_difference(*outcomes),
-        unshared=len(scenes[0] ^ scenes[1]),
+        runs=(outcomes_a.shape[1], outcomes_b.shape[1]),
+        successes=(int(outcomes_a.sum()), int(outcomes_b.sum())),
+        trials=(outcomes_a.size, outcomes_b.size),
+        difference=paired_difference(outcomes_a, outcomes_b),
+        unshared=len(set(scenes_a) ^ set(scenes_b)),
     )
-
-
-def _runs(arm: Sequence[Evaluation]) -> list[dict[Scene, bool]]:
-    """Outcomes by run: the evaluations of one policy on several tasks are one run."""
-    runs: dict[str, dict[Scene, bool]] = {}
-    for evaluation in arm:
-        outcomes = runs.setdefault(evaluation.summary.policy, {})
-        if outcomes.keys() & evaluation.outcomes.keys():
-            raise DatasetError(
-                f"{evaluation.folder} evaluates '{evaluation.summary.policy}' a second time on the same scenes; "
-                f"compare folders that hold each policy once."
-            )
-        outcomes |= evaluation.outcomes
-    return list(runs.values())

@@ -10,7 +10,15 @@ from typing import Any
 from tqdm import tqdm
 
 from rldg.errors import RldgError
-from rldg.evaluation.trials import Summary, Trial, append_line, append_trial, read_trials, summarise
+from rldg.evaluation.trials import (
+    Summary,
+    Trial,
+    append_line,
+    append_trial,
+    cut_unfinished_line,
+    read_trials,
+    summarise,
+)
 from rldg.rollout.episode import Episode
 from rldg.rollout.video import write_video
 from rldg.stage import stage, write_json
@@ -92,6 +100,8 @@ def evaluate(
     """
     identity = {"task": task.name, "task_hash": task.hash, "policy": policy} | (configuration or {})
     with stage(out, "evaluate", identity, seed=EVALUATION_SEED, inputs=inputs, overwrite=overwrite) as run:
+        for name in ("trials.jsonl", "faults.jsonl"):
+            cut_unfinished_line(out / name)
         film = Filmer(out / "videos", videos, task.rate)
         with tqdm(total=episodes, desc=f"{policy} on {task.name}", unit="trial", dynamic_ncols=True) as bar:
             faults = _try_scenes(FaultTolerant(run_episode), out, episodes, workers, film, bar)

@@ -26,6 +26,17 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
+def success_interval(arm: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the success rate of (scenes, runs) outcomes; a run is one training seed.
+
+    Wilson's for one run. For several see `paired_difference`: the same scenes and seeds are not independent trials.
+    """
+    arm = np.asarray(arm, dtype=float).reshape(len(arm), -1)
+    variance, by_run = _variance(arm)
+    _, low, high = _score_interval(arm, variance, _quantile(variance, [(by_run, arm.shape[1])]))
+    return low, high
+
+
 def paired_difference(a: np.ndarray, b: np.ndarray) -> Difference:
     """Difference in success between two arms that were tried on the same scenes.
 
@@ -52,11 +63,8 @@ def paired_difference(a: np.ndarray, b: np.ndarray) -> Difference:
     covariance = float(np.mean((scene_a - scene_a.mean()) * (scene_b - scene_b.mean()))) / len(a)
     scale = np.sqrt(variance_a * variance_b)
     correlation = float(np.clip(covariance / scale, -1, 1)) if scale > 0 else 0.0
-
     total = variance_a + variance_b - 2 * covariance
-    spread = sum(v**2 / (arm.shape[1] - 1) for v, arm in ((runs_a, a), (runs_b, b)) if arm.shape[1] > 1)
-    freedom = max(total**2 / spread, 1.0) if spread > 0 else np.inf
-    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+    quantile = _quantile(total, [(runs_a, a.shape[1]), (runs_b, b.shape[1])])
 
     rate_a, low_a, high_a = _score_interval(a, variance_a, quantile)
     rate_b, low_b, high_b = _score_interval(b, variance_b, quantile)
@@ -64,6 +72,13 @@ def paired_difference(a: np.ndarray, b: np.ndarray) -> Difference:
     below = _hypotenuse(rate_a - low_a, high_b - rate_b, correlation)
     above = _hypotenuse(high_a - rate_a, rate_b - low_b, correlation)
     return Difference(mean, max(mean - below, -1.0), min(mean + above, 1.0), len(a))
+
+
+def _quantile(total: float, by_runs: list[tuple[float, int]]) -> float:
+    """Student's quantile; `by_runs` are the parts of the variance `total` that were estimated from so many runs."""
+    uncertainty = sum(part**2 / (runs - 1) for part, runs in by_runs if runs > 1)
+    freedom = max(total**2 / uncertainty, 1.0) if uncertainty > 0 else np.inf
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
 
 
 def _variance(arm: np.ndarray) -> tuple[float, float]:

@@ -92,17 +92,24 @@ def append_trial(path: Path, trial: Trial) -> None:
 
 
 def read_lines(path: Path) -> list[dict]:
-    """The whole lines of a JSON-lines file; a last line that a killed process left unfinished is cut off the file."""
-    if not path.exists():
-        return []
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        os.truncate(path, len(whole))
+    """The whole lines of a JSON-lines file; a last line that a process is writing, or was killed at, is left out."""
+    whole = _whole_lines(path)
     try:
         return [json.loads(line) for line in whole.splitlines()]
     except json.JSONDecodeError as error:
         raise DatasetError(f"{path} holds a line that is not JSON ({error}); start afresh with --overwrite.") from None
+
+
+def cut_unfinished_line(path: Path) -> None:
+    """Cuts off the last line if a killed process left it unfinished, so that lines can be appended again."""
+    whole = _whole_lines(path)
+    if path.exists() and path.stat().st_size > len(whole):
+        os.truncate(path, len(whole))
+
+
+def _whole_lines(path: Path) -> bytes:
+    content = path.read_bytes() if path.exists() else b""
+    return content[: content.rfind(b"\n") + 1]
 
 
 def read_trials(path: Path) -> list[Trial]:
