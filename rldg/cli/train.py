@@ -34,7 +34,7 @@ class Args:
 
 
 def main(args: Args) -> int:
-    """Exit status 0 when a candidate was confirmed, 1 when the budget ended before."""
+    """Exit status 0 with a specialist, 1 when the budget ended before any candidate had succeeded."""
     task = load_task(args.task)
     from rldg.specialists.train import single_threaded_xla, train  # MuJoCo and JAX: not for --help
 
@@ -47,4 +47,4 @@ def main(args: Args) -> int:
         f"{result['updates']} updates"
     )
     emit({"task": task.name, "out": args.out, **result}, args.json, text)
-    return 0 if result["confirmed"] else 1
+    return 0 if result["successes_in_a_row"] else 1
