@@ -18,9 +18,9 @@ import tyro
 
 from rldg.cli.output import table
 from rldg.env.robot_env import RobotEnv
-from rldg.rollout import rollout
 from rldg.policies.expert import Expert
 from rldg.robots.mujoco_robot import MujocoRobot
+from rldg.rollout import rollout
 from rldg.tasks import load_task
 
 ROUNDS = 7
@@ -64,7 +64,9 @@ def measure(task_name: str) -> dict[str, float]:
         for kind in ("free", "contact"):
             env.reset(seed=0) if kind == "free" else press(env)
             pull = np.zeros(7, np.float32) if kind == "free" else np.array([0, 0, 1, 0, 0, 0, 0], np.float32)
-            rows.setdefault(f"bare_{kind}", []).append(rate(lambda: mujoco.mj_step(robot.model, robot.data, nstep=substeps)))
+            rows.setdefault(f"bare_{kind}", []).append(
+                rate(lambda: mujoco.mj_step(robot.model, robot.data, nstep=substeps))
+            )
             env.reset(seed=0) if kind == "free" else press(env)
             stream = iter(actions)
             rows.setdefault(f"env_{kind}", []).append(rate(lambda: env.step(0.3 * next(stream) + pull) and None))

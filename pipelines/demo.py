@@ -70,18 +70,20 @@ def run(args: Args) -> DemoSummary:
 def collect_data(args: Args) -> None:
     """As many successes of the specialist, sampled as in the paper, as of the teleoperator."""
     actors = dict(zip(ARMS, (str(args.out / "specialist"), args.teleoperator), strict=True))
-    carry_out(*(
-        collect.Args(
-            task=args.task,
-            policy=policy,
-            episodes=args.episodes,
-            out=args.out / "data" / arm,
-            count_successes=True,
-            stochastic=arm == "rl",
-            seed=args.seed,
+    carry_out(
+        *(
+            collect.Args(
+                task=args.task,
+                policy=policy,
+                episodes=args.episodes,
+                out=args.out / "data" / arm,
+                count_successes=True,
+                stochastic=arm == "rl",
+                seed=args.seed,
+            )
+            for arm, policy in actors.items()
         )
-        for arm, policy in actors.items()
-    ))
+    )
 
 
 def train_generalists(args: Args) -> Runs:
@@ -93,9 +95,9 @@ def train_generalists(args: Args) -> Runs:
         for arm in ARMS
     }
     for seed in args.generalist_seeds:
-        carry_out(*(
-            finetune.Args("octo", data=(args.out / "data" / arm,), out=runs[arm, seed], seed=seed) for arm in ARMS
-        ))
+        carry_out(
+            *(finetune.Args("octo", data=(args.out / "data" / arm,), out=runs[arm, seed], seed=seed) for arm in ARMS)
+        )
     return runs
 
 
@@ -105,10 +107,12 @@ def evaluate_all(args: Args, runs: Runs) -> None:
     for name, folder in folders.items():
         carry_out(evaluate.Args((args.task,), str(folder), args.out / "evaluation" / name, episodes=args.trials))
     for seed in args.generalist_seeds:
-        carry_out(*(
-            curve.Args(args.task, runs[arm, seed], args.out / "curves" / runs[arm, seed].name, args.curve_trials)
-            for arm in ARMS
-        ))
+        carry_out(
+            *(
+                curve.Args(args.task, runs[arm, seed], args.out / "curves" / runs[arm, seed].name, args.curve_trials)
+                for arm in ARMS
+            )
+        )
     points = [
         {"data": arm, "seed": seed} | point
         for (arm, seed), folder in runs.items()

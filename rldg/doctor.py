@@ -58,8 +58,8 @@ def examine() -> list[Check]:
 def python() -> Check:
     """The interpreter's version."""
     found = platform.python_version()
-    if sys.version_info < (3, 11):
-        return Check("python", "fault", found, "Install Python 3.11 or 3.12 and run `make setup` again.")
+    if sys.version_info >= (3, 13):
+        return Check("python", "warning", found, "Tested with 3.11 and 3.12; if anything fails, use one of those.")
     return Check("python", "ok", found)
 
 
@@ -108,7 +108,12 @@ def jax_devices() -> Check:
     """What JAX computes on."""
     done, text = _try(JAX)
     if not done:
-        return Check("jax", "fault", text, "Install it again with `pip install -c constraints.txt jax`, or set JAX_PLATFORMS=cpu.")
+        return Check(
+            "jax",
+            "fault",
+            text,
+            "Install it again with `pip install -c constraints.txt jax`, or set JAX_PLATFORMS=cpu.",
+        )
     return Check("jax", "ok", text)
 
 
@@ -149,7 +154,9 @@ def disk() -> Check:
 def ffmpeg() -> Check:
     """The encoder that writes videos."""
     done, text = _try("import imageio_ffmpeg as f; print(f.get_ffmpeg_exe(), f.get_ffmpeg_version())")
-    return Check("ffmpeg", "ok" if done else "fault", text, "" if done else "pip install -c constraints.txt imageio-ffmpeg")
+    return Check(
+        "ffmpeg", "ok" if done else "fault", text, "" if done else "pip install -c constraints.txt imageio-ffmpeg"
+    )
 
 
 def chromium() -> Check:

@@ -79,7 +79,7 @@ def rotation_vector(pose: np.ndarray) -> np.ndarray:
     return np.array((qx * scale, qy * scale, qz * scale))
 
 
-def pose_from_euler(position: Sequence[float], rpy: Sequence[float]) -> np.ndarray:
+def pose_from_euler(position: Sequence[float] | np.ndarray, rpy: Sequence[float] | np.ndarray) -> np.ndarray:
     """Pose (7) from a position [m] and extrinsic xyz (roll, pitch, yaw) angles [rad]."""
     roll, pitch, yaw = rpy
     about_x = (math.sin(roll / 2), 0.0, 0.0, math.cos(roll / 2))

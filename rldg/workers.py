@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from rldg.errors import RldgError
 from rldg.rollout.episode import Episode
 from rldg.rollout.loop import Subscriber, rollout
+
+Outcome = TypeVar("Outcome")  # what an episode's runner gives back: an `Episode`, or what stands for one
 
 AHEAD = 2  # episodes per worker that may be in progress or waiting
 MOST_CRASHES = 3  # how often in a row the pool is made anew for one episode
@@ -63,7 +65,7 @@ class EpisodeRunner:
         return {**self.__dict__, "_made": None}
 
 
-_in_worker: Callable[[int], Episode]
+_in_worker: Callable[[int], Any]
 
 
 def exit_with_parent() -> None:
@@ -79,20 +81,20 @@ def exit_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _begin(run_episode: Callable[[int], Episode]) -> None:
+def _begin(run_episode: Callable[[int], Any]) -> None:
     global _in_worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends its workers
     exit_with_parent()
     _in_worker = run_episode
 
 
-def _run(index: int) -> Episode:
+def _run(index: int) -> Any:
     return _in_worker(index)
 
 
 def map_episodes(
-    run_episode: Callable[[int], Episode], indices: Iterable[int], workers: int = 1
-) -> Iterator[tuple[int, Episode]]:
+    run_episode: Callable[[int], Outcome], indices: Iterable[int], workers: int = 1
+) -> Iterator[tuple[int, Outcome]]:
     """Yields (index, episode) in the order of `indices`, which may be endless.
 
     With one worker everything runs in this process. Dead workers are replaced and their episodes run again; raises
@@ -102,7 +104,7 @@ def map_episodes(
         yield from ((index, run_episode(index)) for index in indices)
         return
     source = iter(indices)
-    waiting: list[tuple[int, Future[Episode]]] = []
+    waiting: list[tuple[int, Future[Outcome]]] = []
     pool = _pool(run_episode, workers)
     crashes = 0
     try:
@@ -117,7 +119,9 @@ def map_episodes(
             except BrokenProcessPool:
                 crashes += 1
                 if crashes == MOST_CRASHES:
-                    raise WorkerError(f"Worker processes died {crashes} times on episode {index}; is there enough memory?") from None
+                    raise WorkerError(
+                        f"Worker processes died {crashes} times on episode {index}; is there enough memory?"
+                    ) from None
                 pool.shutdown(wait=False, cancel_futures=True)
                 pool = _pool(run_episode, workers)
                 waiting = [(index, pool.submit(_run, index)) for index, _ in waiting]
@@ -129,7 +133,7 @@ def map_episodes(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _pool(run_episode: Callable[[int], Episode], workers: int) -> ProcessPoolExecutor:
+def _pool(run_episode: Callable[[int], Any], workers: int) -> ProcessPoolExecutor:
     # Spawned, since JAX and OpenGL do not survive a fork; one thread each, since the workers share the cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return ProcessPoolExecutor(

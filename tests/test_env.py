@@ -68,7 +68,9 @@ def test_actions_are_twists_in_the_tool_frame(usb: RobotEnv) -> None:
     _, _, _, _, info = usb.step(np.array([1, 0, 0, 0, 0, 0, 1], np.float32))
     step: StepInfo = info["step"]
     np.testing.assert_allclose(step.action, [0.015, 0, 0, 0, 0, 0, 0], atol=1e-7)
-    np.testing.assert_allclose(step.base_action[:6], geometry.rotate_twist(before, step.action[:6].astype(float)), atol=1e-7)
+    np.testing.assert_allclose(
+        step.base_action[:6], geometry.rotate_twist(before, step.action[:6].astype(float)), atol=1e-7
+    )
 
 
 @pytest.mark.parametrize("action", [np.full(7, np.nan), np.zeros(6), np.full((1, 7), 0.0), np.array([np.inf] * 7)])
@@ -158,7 +160,7 @@ def test_judgements_that_need_a_person_are_refused_with_a_sentence() -> None:
 def test_a_policy_for_other_actions_or_cameras_is_refused(usb: RobotEnv) -> None:
     other = Policy()
     other.metadata = PolicyMetadata("other", action_contract=ActionContract(0.1, 0.1, 10, "fixed"))
-    with pytest.raises(ContractError, match="0.015"):
+    with pytest.raises(ContractError, match=r"0\.015"):
         rollout(usb, other, 0)
     other.metadata = PolicyMetadata("other", image_sizes={"wrist_1": 128})
     with pytest.raises(ContractError, match="wrist_1"):

@@ -40,7 +40,9 @@ def test_rotation_vectors_and_euler_angles_agree_with_scipy(position: np.ndarray
     pose = geometry.pose_from_euler(position, angles)
     expected = Rotation.from_euler("xyz", angles)
     np.testing.assert_allclose(matrix(pose)[:3, :3], expected.as_matrix(), atol=1e-9)
-    np.testing.assert_allclose(Rotation.from_rotvec(geometry.rotation_vector(pose)).as_matrix(), expected.as_matrix(), atol=1e-7)
+    np.testing.assert_allclose(
+        Rotation.from_rotvec(geometry.rotation_vector(pose)).as_matrix(), expected.as_matrix(), atol=1e-7
+    )
     if abs(abs(expected.as_euler("xyz")[1]) - np.pi / 2) > 1e-3:  # beyond that the angles are not unique
         difference = geometry.euler(pose) - expected.as_euler("xyz")
         np.testing.assert_allclose(np.sin(difference / 2), 0, atol=1e-6)

@@ -1,1 +1,1 @@
-"""TODO"""
+"""The `rldg` command: one thin module per verb."""

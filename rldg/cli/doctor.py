@@ -1,6 +1,6 @@
-"""Checks rendering, versions, devices, memory and disk, and says what to do about each fault; exits with 1 if there is one.
+"""Checks rendering, versions, devices, memory and disk, and says what to do about each fault.
 
-Example:
+Example (exits with 1 if there is a fault):
   rldg doctor
 """
 

@@ -37,10 +37,11 @@ def help_text() -> str:
     """What `rldg --help` says."""
     verbs = "\n".join(f"  {name:<10}{line}" for name, line in VERBS.items())
     return (
-        f"usage: rldg VERB ...\n\nNarrow reinforcement learning turned into data for generalist robot policies.\n\n"
+        "usage: rldg VERB ...\n\nNarrow reinforcement learning turned into data for generalist robot policies.\n\n"
         f"verbs:\n{verbs}\n\nfrom a task to an evaluated generalist:\n{EXAMPLES}\n\n"
-        f"`rldg VERB --help` says more about a verb. Every verb takes --json: one line of JSON, last on standard output.\n"
-        f"Exit status: 0 success, 1 failed check, 2 wrong usage, 130 interrupted."
+        "`rldg VERB --help` says more about a verb. Every verb takes --json: one line of JSON, last on standard output."
+        "\n"
+        "Exit status: 0 success, 1 failed check, 2 wrong usage, 130 interrupted."
     )
 
 
@@ -61,7 +62,7 @@ def dispatch(command_line: Sequence[str]) -> int:
     module = importlib.import_module(f"rldg.cli.{verb}")
     import tyro  # only here: help and unknown verbs need no parser
 
-    if hasattr(module, "DEFAULT") and (not rest or rest[0].startswith("--") and rest[0] != "--help"):
+    if hasattr(module, "DEFAULT") and (not rest or (rest[0].startswith("--") and rest[0] != "--help")):
         rest.insert(0, module.DEFAULT)
     config = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes)
     return module.main(tyro.cli(module.Args, prog=f"rldg {verb}", description=module.__doc__, args=rest, config=config))

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def emit(result: Mapping[str, Any], as_json: bool, text: str) -> None:
-    """Prints `result` as one line of strict JSON when it was asked for, else `text`. NumPy scalars and paths are fine."""
+    """Prints `result` as one line of strict JSON when that was asked for, else `text`. NumPy and paths are fine."""
     print(json.dumps(result, default=_plain, allow_nan=False) if as_json else text)
 
 

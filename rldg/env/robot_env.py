@@ -11,7 +11,7 @@ from rldg import geometry
 from rldg.env.success import make_judge
 from rldg.env.types import ACTION_DIMENSION, ActionContract, Observation, StepInfo, checked_action
 from rldg.env.workspace import clip_to_box
-from rldg.robots.base import Contact, Robot, RobotState
+from rldg.robots.base import Robot, RobotState
 from rldg.tasks import load_station
 from rldg.tasks.station import Station
 from rldg.tasks.task import Task
@@ -34,7 +34,7 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
         robot: the body; by default the one that `station` names.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - as gymnasium declares it
 
     def __init__(
         self,
@@ -53,11 +53,17 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
         self._contract = ActionContract.of(task)
         self._judge = make_judge(task, ground_truth=self.station.backend == "mujoco")
         self.action_space = spaces.Box(-1, 1, (ACTION_DIMENSION,), np.float32)
-        self.observation_space = spaces.Dict({
-            "state": spaces.Dict({n: spaces.Box(-np.inf, np.inf, (k,), np.float32) for n, k in STATE_SIZES.items()}),
-            "images": spaces.Dict({n: spaces.Box(0, 255, (k, k, 3), np.uint8) for n, k in self.camera_sizes.items()}),
-            "privileged": spaces.Dict({"tcp_in_target": spaces.Box(-np.inf, np.inf, (7,), np.float32)}),
-        })
+        self.observation_space: spaces.Space[Any] = spaces.Dict(
+            {
+                "state": spaces.Dict(
+                    {n: spaces.Box(-np.inf, np.inf, (k,), np.float32) for n, k in STATE_SIZES.items()}
+                ),
+                "images": spaces.Dict(
+                    {n: spaces.Box(0, 255, (k, k, 3), np.uint8) for n, k in self.camera_sizes.items()}
+                ),
+                "privileged": spaces.Dict({"tcp_in_target": spaces.Box(-np.inf, np.inf, (7,), np.float32)}),
+            }
+        )
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -9,9 +9,9 @@ from gymnasium.utils.env_checker import data_equivalence
 from rldg.errors import ActionError
 from rldg.tasks.task import Task
 
-# {"state": {"tcp_pose": (7,), "tcp_vel": (6,), "tcp_force": (3,), "tcp_torque": (3,), "gripper_pose": (1,)},
-#  "images": {camera: (H, W, 3) uint8 RGB},
-#  "privileged": {"tcp_in_target": (7,)}}, everything but images float32.
+# Parts by group, float32 but for images. The group `state` holds `tcp_pose` of 7 numbers, `tcp_vel` of 6, `tcp_force`
+# of 3, `tcp_torque` of 3, `gripper_pose` of 1; `privileged` holds `tcp_in_target` of 7; `images` holds a uint8 RGB picture
+# of (H, W, 3) for each camera.
 # `tcp_pose` is relative to the episode's reset pose, `tcp_vel` is in the end-effector frame (SERL's relative frame).
 Observation = dict[str, dict[str, np.ndarray]]
 
@@ -20,7 +20,7 @@ ACTION_DIMENSION = 7
 
 @dataclass(frozen=True)
 class ActionContract:
-    """What the seven numbers of an action mean: a twist in the end-effector frame per control step, then the gripper."""
+    """What an action's seven numbers mean: a twist in the end-effector frame per control step, then the gripper."""
 
     translation_scale: float  # metres per step at a normalised 1
     rotation_scale: float  # radians per step at a normalised 1
@@ -46,7 +46,7 @@ class ActionContract:
         return np.concatenate([twist, gripper], axis=-1).astype(np.float32)
 
     def to_normalized(self, action: np.ndarray) -> np.ndarray:
-        """Metric (..., 7) to the normalised action in [-1, 1] that environments take; what is out of reach is clipped."""
+        """Metric (..., 7) to the normalised action in [-1, 1] that environments take, clipped to what is in reach."""
         twist = action[..., :6] / self.scale
         gripper = action[..., 6:] * 2 - 1
         return np.clip(np.concatenate([twist, gripper], axis=-1), -1, 1).astype(np.float32)

@@ -47,12 +47,16 @@ def check_contract(policy: Policy, env: RobotEnv) -> None:
     """Raises `ContractError` when `policy` was made for other actions or pictures than `env` has."""
     wanted, given = ActionContract.of(env.task), policy.metadata.action_contract
     if given is not None and given != wanted:
-        raise ContractError(f"The policy '{policy.metadata.kind}' acts by {given}, but task '{env.task.name}' takes {wanted}.")
+        raise ContractError(
+            f"The policy '{policy.metadata.kind}' acts by {given}, but task '{env.task.name}' takes {wanted}."
+        )
     for camera, size in policy.metadata.image_sizes.items():
         if camera not in env.camera_sizes:
             raise ContractError(f"The policy needs camera '{camera}'; the environment has {sorted(env.camera_sizes)}.")
         if env.camera_sizes[camera] != size:
-            raise ContractError(f"The policy needs '{camera}' at {size} px; the environment gives {env.camera_sizes[camera]} px.")
+            raise ContractError(
+                f"The policy needs '{camera}' at {size} px; the environment gives {env.camera_sizes[camera]} px."
+            )
 
 
 def rollout(
@@ -83,8 +87,16 @@ def rollout(
             action = checked_action(action)
             following, reward, terminated, truncated, info = env.step(action)
             transition = Transition(
-                len(transitions), observation, action, following, float(reward), terminated, truncated,
-                before, info["step"], policy.intervening,
+                len(transitions),
+                observation,
+                action,
+                following,
+                float(reward),
+                terminated,
+                truncated,
+                before,
+                info["step"],
+                policy.intervening,
             )
             transitions.append(transition)
             for subscriber in subscribers:

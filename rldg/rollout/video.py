@@ -59,10 +59,10 @@ def write_video(path: Path, episode: Episode, rate: float) -> None:
     writer = imageio_ffmpeg.write_frames(
         str(temporary),
         (SIZE * len(episode.images), SIZE + BAR),
-        fps=rate,
+        fps=rate,  # pyright: ignore[reportArgumentType] - typed int, but passed on to ffmpeg as it is
         codec="libx264",
         pix_fmt_out="yuv420p",
-        quality=None,
+        quality=None,  # pyright: ignore[reportArgumentType] - None leaves it to -crf below
         macro_block_size=2,
         output_params=["-crf", "26", "-preset", "veryfast", "-movflags", "+faststart", "-threads", "1"],
     )

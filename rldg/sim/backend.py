@@ -13,7 +13,7 @@ _CONTEXT_MODULE = "mujoco.rendering.classic.gl_context"
 
 
 def choose_rendering_backend() -> str:
-    """Sets `MUJOCO_GL` (MuJoCo reads it at import) unless it is set already, and returns it; "" when nothing renders."""
+    """Sets `MUJOCO_GL` (MuJoCo reads it at import) unless it is set, and returns it; "" when nothing renders."""
     if "MUJOCO_GL" not in os.environ:
         if egl_initialises():
             os.environ["MUJOCO_GL"] = "egl"

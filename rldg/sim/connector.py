@@ -1,5 +1,6 @@
 """Geometry of a plug and its socket, from a convex cross-section. Lengths in metres; the socket frame has its origin
-at the centre of the socket's mouth and its z axis pointing out of it (up), the plug frame its origin at the tip."""
+at the centre of the socket's mouth and its z axis pointing out of it (up), the plug frame its origin at the tip.
+"""
 
 from dataclasses import dataclass
 
@@ -55,36 +56,48 @@ def socket_boxes(connector: Connector, clearance: float) -> list[BoxGeom]:
     of its own edge.
     """
     depth, chamfer = connector.depth * MILLIMETRE, connector.chamfer * MILLIMETRE
-    boxes = []
-    for index, (middle, normal, length) in enumerate(edges(connector)):
-        frame = np.column_stack([np.append(normal, 0.0), [-normal[1], normal[0], 0.0], [0.0, 0.0, 1.0]])
-        rotation = Rotation.from_matrix(frame)
-        inner = middle + normal * clearance
-        half_width = length / 2 + WALL
-
-        def box(name: str, outward: float, z: float, size: tuple[float, float, float], tilt: float = 0.0) -> BoxGeom:
-            turned = rotation * Rotation.from_euler("y", tilt)
-            position = np.append(inner + normal * outward, z)
-            return BoxGeom(f"{name}_{index}", position, turned.as_quat(scalar_first=True), np.array(size))
-
-        wall_height = depth + BOTTOM - chamfer
-        boxes.append(
-            box("wall", WALL / 2, -chamfer - wall_height / 2, (WALL / 2, half_width, wall_height / 2))
-        )
-        if chamfer > 0:
-            # A box turned by 45 degrees whose face runs from the wall's top inner edge outwards and up to the mouth.
-            half_face, half_thickness = chamfer / np.sqrt(2), chamfer / 2
-            offset = half_thickness / np.sqrt(2)
-            boxes.append(
-                box("chamfer", chamfer / 2 + offset, -chamfer / 2 - offset,
-                    (half_thickness, half_width, half_face), tilt=np.pi / 4)
-            )
-            boxes.append(
-                box("rim", (WALL + chamfer) / 2, -chamfer / 2, ((WALL - chamfer) / 2, half_width, chamfer / 2))
-            )
+    boxes = [
+        box
+        for index, edge in enumerate(edges(connector))
+        for box in _boxes_along(index, edge, depth, chamfer, clearance)
+    ]
     extent = np.abs(corners(connector)).max(0) + WALL
     floor_size = np.array([*extent, BOTTOM / 2])
     boxes.append(BoxGeom("floor", np.array([0, 0, -depth - BOTTOM / 2]), np.array([1.0, 0, 0, 0]), floor_size))
+    return boxes
+
+
+def _boxes_along(
+    index: int, edge: tuple[np.ndarray, np.ndarray, float], depth: float, chamfer: float, clearance: float
+) -> list[BoxGeom]:
+    """Wall, lead-in and rim beyond edge `index`, given by its middle (2), outward normal (2) and length; all in [m]."""
+    middle, normal, length = edge
+    frame = np.column_stack([np.append(normal, 0.0), [-normal[1], normal[0], 0.0], [0.0, 0.0, 1.0]])
+    rotation = Rotation.from_matrix(frame)
+    inner = middle + normal * clearance
+    half_width = length / 2 + WALL
+
+    def box(name: str, outward: float, z: float, size: tuple[float, float, float], tilt: float = 0.0) -> BoxGeom:
+        turned = rotation * Rotation.from_euler("y", tilt)
+        position = np.append(inner + normal * outward, z)
+        return BoxGeom(f"{name}_{index}", position, turned.as_quat(scalar_first=True), np.array(size))
+
+    wall_height = depth + BOTTOM - chamfer
+    boxes = [box("wall", WALL / 2, -chamfer - wall_height / 2, (WALL / 2, half_width, wall_height / 2))]
+    if chamfer > 0:
+        # A box turned by 45 degrees whose face runs from the wall's top inner edge outwards and up to the mouth.
+        half_face, half_thickness = chamfer / np.sqrt(2), chamfer / 2
+        offset = half_thickness / np.sqrt(2)
+        boxes.append(
+            box(
+                "chamfer",
+                chamfer / 2 + offset,
+                -chamfer / 2 - offset,
+                (half_thickness, half_width, half_face),
+                tilt=np.pi / 4,
+            )
+        )
+        boxes.append(box("rim", (WALL + chamfer) / 2, -chamfer / 2, ((WALL - chamfer) / 2, half_width, chamfer / 2)))
     return boxes
 
 

@@ -1,4 +1,6 @@
-"""SERL's Cartesian impedance controller as native MuJoCo actuators (serl_franka_controllers; papers: SERL App., HIL-SERL D.2).
+"""SERL's Cartesian impedance controller as native MuJoCo actuators.
+
+After serl_franka_controllers; described in SERL's appendix and HIL-SERL D.2.
 
 Per axis one spring and one damper act between the tool site and a reference site at the base. The spring's force range
 is stiffness x clip, which clips the error per axis and sign; its first-order activation is the controller's set-point
@@ -26,20 +28,32 @@ def add_impedance(spec: mujoco.MjSpec, site: str) -> None:
     for index, axis in enumerate(AXES):
         gear = np.eye(6)[index]
         spec.add_actuator(
-            name=f"spring_{axis}", trntype=mujoco.mjtTrn.mjTRN_SITE, target=site, refsite="reference", gear=gear,
-            dyntype=mujoco.mjtDyn.mjDYN_FILTEREXACT, dynprm=[SETPOINT_TIME_CONSTANT] + [0] * 9,
-            gaintype=mujoco.mjtGain.mjGAIN_FIXED, biastype=mujoco.mjtBias.mjBIAS_AFFINE,
-            forcelimited=True, forcerange=[-1, 1],
+            name=f"spring_{axis}",
+            trntype=mujoco.mjtTrn.mjTRN_SITE,
+            target=site,
+            refsite="reference",
+            gear=gear,
+            dyntype=mujoco.mjtDyn.mjDYN_FILTEREXACT,
+            dynprm=[SETPOINT_TIME_CONSTANT] + [0] * 9,
+            gaintype=mujoco.mjtGain.mjGAIN_FIXED,
+            biastype=mujoco.mjtBias.mjBIAS_AFFINE,
+            forcelimited=True,
+            forcerange=[-1, 1],
         )
     for index, axis in enumerate(AXES):
         spec.add_actuator(
-            name=f"damper_{axis}", trntype=mujoco.mjtTrn.mjTRN_SITE, target=site, refsite="reference",
-            gear=np.eye(6)[index], gaintype=mujoco.mjtGain.mjGAIN_FIXED, biastype=mujoco.mjtBias.mjBIAS_AFFINE,
+            name=f"damper_{axis}",
+            trntype=mujoco.mjtTrn.mjTRN_SITE,
+            target=site,
+            refsite="reference",
+            gear=np.eye(6)[index],
+            gaintype=mujoco.mjtGain.mjGAIN_FIXED,
+            biastype=mujoco.mjtBias.mjBIAS_AFFINE,
         )
 
 
 def set_gains(model: mujoco.MjModel, gains: Gains) -> None:
-    """Puts stiffness, damping and clips into the actuators of `add_impedance`, which must be the model's first twelve."""
+    """Puts stiffness, damping and clips into the actuators of `add_impedance`, the model's first twelve."""
     stiffness = np.repeat([gains.translational_stiffness, gains.rotational_stiffness], 3)
     damping = np.repeat([gains.translational_damping, gains.rotational_damping], 3)
     names = [f"{part}_clip_{{}}{axis}" for part in ("translational", "rotational") for axis in "xyz"]

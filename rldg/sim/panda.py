@@ -19,7 +19,8 @@ _TURN_LEFT, _TURN_RIGHT, _STRAIGHT = (1.0, 1.0, 0.0, 0.0), (1.0, -1.0, 0.0, 0.0)
 @dataclass(frozen=True)
 class Link:
     """One link: offset and turn (quaternion wxyz) from its parent, joint range [rad], mass [kg], centre of mass [m],
-    inertia xx yy zz xy xz yz [kg m^2], and the end points of the capsule that is drawn for it with its radius [m]."""
+    inertia xx yy zz xy xz yz [kg m^2], and the end points of the capsule that is drawn for it with its radius [m].
+    """
 
     position: tuple[float, float, float]
     quaternion: tuple[float, float, float, float]
@@ -31,6 +32,7 @@ class Link:
     radius: float
 
 
+# fmt: off
 LINKS = (
     Link((0, 0, 0.333), _STRAIGHT, (-2.8973, 2.8973), 4.970684, (0.003875, 0.002081, -0.04762),
          (0.70337, 0.70661, 0.009117, -0.000139, 0.006772, 0.019169), (0, 0, -0.19, 0, 0, -0.03), 0.06),
@@ -47,6 +49,7 @@ LINKS = (
     Link((0.088, 0, 0), _TURN_LEFT, (-2.8973, 2.8973), 0.735522, (0.010517, -0.004252, 0.061597),
          (0.012516, 0.010027, 0.004815, -0.000428, -0.001196, -0.000741), (0, 0, 0.0, 0, 0, 0.07), 0.044),
 )
+# fmt: on
 
 
 def add_panda(spec: mujoco.MjSpec) -> mujoco.MjsBody:
@@ -56,16 +59,32 @@ def add_panda(spec: mujoco.MjSpec) -> mujoco.MjsBody:
     gravity-compensated, as the real arm compensates itself.
     """
     parent = spec.worldbody.add_body(name="link0")
-    parent.add_geom(name="link0", type=mujoco.mjtGeom.mjGEOM_CYLINDER, size=[0.08, 0.07, 0], pos=[0, 0, 0.07],
-                    rgba=[0.95, 0.95, 0.95, 1], contype=0, conaffinity=0, mass=0)
+    parent.add_geom(
+        name="link0",
+        type=mujoco.mjtGeom.mjGEOM_CYLINDER,
+        size=[0.08, 0.07, 0],
+        pos=[0, 0, 0.07],
+        rgba=[0.95, 0.95, 0.95, 1],
+        contype=0,
+        conaffinity=0,
+        mass=0,
+    )
     for index, link in enumerate(LINKS, start=1):
         body = parent.add_body(name=f"link{index}", pos=link.position, quat=link.quaternion, gravcomp=1)
         body.explicitinertial = True
         body.mass, body.ipos, body.fullinertia = link.mass, link.center, link.inertia
         # Reflected rotor inertia and viscous friction as published for this arm's MuJoCo models.
         body.add_joint(name=f"joint{index}", axis=[0, 0, 1], range=link.limits, armature=0.1, damping=[1.0, 0, 0])
-        body.add_geom(name=f"link{index}", type=mujoco.mjtGeom.mjGEOM_CAPSULE, fromto=link.drawn,
-                      size=[link.radius, 0, 0], rgba=[0.95, 0.95, 0.95, 1], contype=0, conaffinity=0, mass=0)
+        body.add_geom(
+            name=f"link{index}",
+            type=mujoco.mjtGeom.mjGEOM_CAPSULE,
+            fromto=link.drawn,
+            size=[link.radius, 0, 0],
+            rgba=[0.95, 0.95, 0.95, 1],
+            contype=0,
+            conaffinity=0,
+            mass=0,
+        )
         parent = body
     hand = parent.add_body(name="hand", pos=[0, 0, 0.107], quat=[0.9238795, 0, 0, -0.3826834], gravcomp=1)
     hand.explicitinertial = True
@@ -75,6 +94,14 @@ def add_panda(spec: mujoco.MjSpec) -> mujoco.MjsBody:
         ("finger_left", [0, 0.016, 0.084], [0.009, 0.008, 0.02], 0.3),
         ("finger_right", [0, -0.016, 0.084], [0.009, 0.008, 0.02], 0.3),
     ):
-        hand.add_geom(name=name, type=mujoco.mjtGeom.mjGEOM_BOX, size=size, pos=position,
-                      rgba=[shade, shade, shade, 1], contype=0, conaffinity=0, mass=0)
+        hand.add_geom(
+            name=name,
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            size=size,
+            pos=position,
+            rgba=[shade, shade, shade, 1],
+            contype=0,
+            conaffinity=0,
+            mass=0,
+        )
     return hand

@@ -37,7 +37,9 @@ def build_model(task: Task, station: Station) -> mujoco.MjModel:
     _add_socket(spec, task)
     for name in task.cameras:
         if name not in station.cameras:
-            raise TaskFileError(f"Task '{task.name}' uses camera '{name}', but station '{station.name}' has {sorted(station.cameras)}.")
+            raise TaskFileError(
+                f"Task '{task.name}' uses camera '{name}', but station '{station.name}' has {sorted(station.cameras)}."
+            )
         mount = station.cameras[name]
         _add_camera(tool if mount.parent == "tool" else spec.worldbody, name, mount)
     add_impedance(spec, "tcp")
@@ -60,12 +62,33 @@ def _set_options(spec: mujoco.MjSpec, timestep: float) -> None:
 
 
 def _add_surroundings(spec: mujoco.MjSpec) -> None:
-    spec.add_texture(name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-                     rgb1=[0.82, 0.87, 0.92], rgb2=[0.5, 0.53, 0.56], width=32, height=192)
-    spec.worldbody.add_light(name="lamp", pos=[0.3, -0.6, 1.5], dir=[0.1, 0.35, -1], castshadow=False,
-                             diffuse=[0.5] * 3, specular=[0.0] * 3, type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL)
-    spec.worldbody.add_geom(name="table", type=mujoco.mjtGeom.mjGEOM_BOX, pos=[0.5, 0, -0.02], size=[0.6, 0.6, 0.02],
-                            rgba=[0.45, 0.36, 0.28, 1], contype=0, conaffinity=0)
+    spec.add_texture(
+        name="sky",
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=[0.82, 0.87, 0.92],
+        rgb2=[0.5, 0.53, 0.56],
+        width=32,
+        height=192,
+    )
+    spec.worldbody.add_light(
+        name="lamp",
+        pos=[0.3, -0.6, 1.5],
+        dir=[0.1, 0.35, -1],
+        castshadow=False,
+        diffuse=[0.5] * 3,
+        specular=[0.0] * 3,
+        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
+    )
+    spec.worldbody.add_geom(
+        name="table",
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        pos=[0.5, 0, -0.02],
+        size=[0.6, 0.6, 0.02],
+        rgba=[0.45, 0.36, 0.28, 1],
+        contype=0,
+        conaffinity=0,
+    )
 
 
 def _contact(geom: mujoco.MjsGeom, task: Task, own: int, other: int) -> None:
@@ -83,8 +106,15 @@ def _add_plug(spec: mujoco.MjSpec, tool: mujoco.MjsBody, task: Task) -> None:
     mesh = spec.add_mesh(name="plug")
     # The plug frame looks up out of the socket; the tool looks down, so the plug is turned by pi about x.
     mesh.uservert = plug_vertices(task.sim.connector, length).ravel()
-    geom = tool.add_geom(name="plug", type=mujoco.mjtGeom.mjGEOM_MESH, meshname="plug", pos=[0, 0, length],
-                         quat=[0, 1, 0, 0], rgba=[*task.sim.connector.color, 1], mass=0.02)
+    geom = tool.add_geom(
+        name="plug",
+        type=mujoco.mjtGeom.mjGEOM_MESH,
+        meshname="plug",
+        pos=[0, 0, length],
+        quat=[0, 1, 0, 0],
+        rgba=[*task.sim.connector.color, 1],
+        mass=0.02,
+    )
     _contact(geom, task, PLUG_BIT, SOCKET_BIT)
 
 
@@ -94,12 +124,24 @@ def _add_socket(spec: mujoco.MjSpec, task: Task) -> None:
     socket = spec.worldbody.add_body(name="socket", mocap=True)
     for box in socket_boxes(connector, connector.clearance * MILLIMETRE):
         shade = SOCKET_COLORS[box.name.split("_")[0]]
-        geom = socket.add_geom(name=box.name, type=mujoco.mjtGeom.mjGEOM_BOX, pos=box.position, quat=box.quaternion,
-                               size=box.size, rgba=[shade, shade, shade, 1])
+        geom = socket.add_geom(
+            name=box.name,
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            pos=box.position,
+            quat=box.quaternion,
+            size=box.size,
+            rgba=[shade, shade, shade, 1],
+        )
         _contact(geom, task, SOCKET_BIT, PLUG_BIT)
     for box in board_boxes(connector):
-        geom = socket.add_geom(name=box.name, type=mujoco.mjtGeom.mjGEOM_BOX, pos=box.position, quat=box.quaternion,
-                               size=box.size, rgba=[0.16, 0.27, 0.4, 1])
+        geom = socket.add_geom(
+            name=box.name,
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            pos=box.position,
+            quat=box.quaternion,
+            size=box.size,
+            rgba=[0.16, 0.27, 0.4, 1],
+        )
         _contact(geom, task, SOCKET_BIT, PLUG_BIT)
 
 

@@ -14,9 +14,11 @@ class Connector(FrozenModel):
         description="corners (x, y) of a convex polygon, counter-clockwise [mm]"
     )
     depth: float = Field(gt=0, le=50, description="full insertion depth [mm]")
-    clearance: float = Field(0.5, gt=0, le=5, description="gap per side between plug and wall [mm]")
-    chamfer: float = Field(1.0, ge=0, le=5, description="width and height of the lead-in at the socket's mouth [mm]")
-    color: Vector3 = Field((0.75, 0.75, 0.78), description="plug, RGB 0..1")
+    clearance: float = Field(default=0.5, gt=0, le=5, description="gap per side between plug and wall [mm]")
+    chamfer: float = Field(
+        default=1.0, ge=0, le=5, description="width and height of the lead-in at the socket's mouth [mm]"
+    )
+    color: Vector3 = Field(default=(0.75, 0.75, 0.78), description="plug, RGB 0..1")
 
     @field_validator("cross_section")
     @classmethod
@@ -26,27 +28,30 @@ class Connector(FrozenModel):
         for i in range(len(corners)):
             (ax, ay), (bx, by), (cx, cy) = (corners[(i + k) % len(corners)] for k in range(3))
             if (bx - ax) * (cy - by) - (by - ay) * (cx - bx) <= 0:
-                raise ValueError(f"corners must run counter-clockwise around a convex shape; corner {(i + 1) % len(corners)} at ({bx}, {by}) does not")
+                raise ValueError(
+                    f"corners must run counter-clockwise around a convex shape; "
+                    f"corner {(i + 1) % len(corners)} at ({bx}, {by}) does not"
+                )
         return corners
 
 
 class Randomisation(FrozenModel):
     """What changes from episode to episode, each an interval that is drawn from uniformly. Empty: nothing changes."""
 
-    light: Interval | None = Field(None, description="factor on the light's intensity")
-    color: float = Field(0.0, ge=0, le=1, description="largest change of each colour channel")
-    camera_position: float = Field(0.0, ge=0, le=0.05, description="largest camera displacement per axis [m]")
-    camera_rotation: float = Field(0.0, ge=0, le=0.3, description="largest camera rotation per axis [rad]")
-    friction: Interval | None = Field(None, description="sliding friction between plug and socket")
-    clearance: Interval | None = Field(None, description="gap per side [mm]")
+    light: Interval | None = Field(default=None, description="factor on the light's intensity")
+    color: float = Field(default=0.0, ge=0, le=1, description="largest change of each colour channel")
+    camera_position: float = Field(default=0.0, ge=0, le=0.05, description="largest camera displacement per axis [m]")
+    camera_rotation: float = Field(default=0.0, ge=0, le=0.3, description="largest camera rotation per axis [rad]")
+    friction: Interval | None = Field(default=None, description="sliding friction between plug and socket")
+    clearance: Interval | None = Field(default=None, description="gap per side [mm]")
 
 
 class SimulatedScene(FrozenModel):
     """Geometry, contact and randomisation of a simulated task."""
 
     connector: Connector
-    timestep: float = Field(0.002, gt=0, le=0.01, description="physics step [s]")
-    friction: float = Field(0.3, ge=0, le=2, description="sliding friction between plug and socket")
-    socket_position_noise: Vector3 = Field((0.03, 0.03, 0.0), description="largest displacement per axis [m]")
-    socket_yaw_noise: float = Field(0.1, ge=0, le=3.2, description="largest rotation about the vertical [rad]")
+    timestep: float = Field(default=0.002, gt=0, le=0.01, description="physics step [s]")
+    friction: float = Field(default=0.3, ge=0, le=2, description="sliding friction between plug and socket")
+    socket_position_noise: Vector3 = Field(default=(0.03, 0.03, 0.0), description="largest displacement per axis [m]")
+    socket_yaw_noise: float = Field(default=0.1, ge=0, le=3.2, description="largest rotation about the vertical [rad]")
     randomise: Randomisation = Randomisation()

@@ -34,8 +34,10 @@ class InsertionDepth(FrozenModel):
     """Success once the plug has sat inside the socket, at depth, for a number of consecutive control steps."""
 
     kind: Literal["insertion_depth"]
-    fraction: float = Field(0.95, gt=0, le=1, description="share of the full insertion depth that must be reached")
-    hold_steps: int = Field(2, ge=1, description="consecutive control steps at depth")
+    fraction: float = Field(
+        default=0.95, gt=0, le=1, description="share of the full insertion depth that must be reached"
+    )
+    hold_steps: int = Field(default=2, ge=1, description="consecutive control steps at depth")
 
 
 class PoseThreshold(FrozenModel):
@@ -49,7 +51,7 @@ class JudgedByClassifier(FrozenModel):
     """Success when a reward classifier says so with at least this probability."""
 
     kind: Literal["classifier"]
-    threshold: float = Field(0.85, gt=0, lt=1)
+    threshold: float = Field(default=0.85, gt=0, lt=1)
 
 
 class JudgedByOperator(FrozenModel):
@@ -58,17 +60,15 @@ class JudgedByOperator(FrozenModel):
     kind: Literal["operator"]
 
 
-Success = Annotated[
-    InsertionDepth | PoseThreshold | JudgedByClassifier | JudgedByOperator, Field(discriminator="kind")
-]
+Success = Annotated[InsertionDepth | PoseThreshold | JudgedByClassifier | JudgedByOperator, Field(discriminator="kind")]
 
 
 class CameraView(FrozenModel):
     """One camera as the policy sees it: the crop of the raw frame and the resolution it is brought to."""
 
-    resolution: int = Field(128, ge=16, le=1024, description="pixels, square")
+    resolution: int = Field(default=128, ge=16, le=1024, description="pixels, square")
     crop: tuple[float, float, float, float] = Field(
-        (0.0, 0.0, 1.0, 1.0), description="left, top, right, bottom as shares of the raw frame"
+        default=(0.0, 0.0, 1.0, 1.0), description="left, top, right, bottom as shares of the raw frame"
     )
 
 
@@ -79,15 +79,15 @@ class Task(FrozenModel):
     instruction: str = Field(min_length=1)
     paraphrases: tuple[str, ...] = ()
     seen: bool = Field(True, description="whether generalists are trained on it, or it is held out")
-    rate: float = Field(10.0, gt=0, le=100, description="control steps per second")
-    horizon: int = Field(100, ge=1, description="control steps until a time-out")
+    rate: float = Field(default=10.0, gt=0, le=100, description="control steps per second")
+    horizon: int = Field(default=100, ge=1, description="control steps until a time-out")
     action_scale: ActionScale
     workspace: Box = Field(description="where the commanded tool pose may go")
     reset_offset: Vector3 = Field(description="reset position relative to the target, in the base frame's axes [m]")
     reset_noise: Box = Field(description="uniform draw that is added to the reset pose")
     success: Success
     gripper: Literal["fixed", "binary"] = "fixed"
-    force_limit: float = Field(60.0, gt=0, description="newtons; the episode ends as a failure beyond it")
+    force_limit: float = Field(default=60.0, gt=0, description="newtons; the episode ends as a failure beyond it")
     compliance: Gains = Field(description="gains while the policy acts")
     precision: Gains = Field(description="gains while the arm returns to its reset pose")
     cameras: dict[str, CameraView]
