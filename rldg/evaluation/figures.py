@@ -1,6 +1,7 @@
 """The report's figures, as SVG that takes its colours and its font from the page around it."""
 
 import io
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from rldg.evaluation.actions import SocketActions
 
@@ -91,17 +93,26 @@ def _percent_axis(axes: Axes) -> None:
     axes.tick_params(length=0)
 
 
+def _apart(heights: Sequence[float], gap: float) -> list[float]:
+    """The heights, moved up where two labels would be closer than `gap`."""
+    placed = list(heights)
+    for lower, upper in itertools.pairwise(sorted(range(len(placed)), key=placed.__getitem__)):
+        placed[upper] = max(placed[upper], placed[lower] + gap)
+    return placed
+
+
 def success_rates(rows: Sequence[tuple[str, str, float, tuple[float, float]]]) -> str:
     """One line per (arm key, label, rate, 95 % interval): a dot in its interval, labelled directly."""
-    with _svg(4.4, 0.35 + 0.52 * len(rows)) as drawing:
+    with _svg(4.0, 0.5 + 0.72 * len(rows)) as drawing:
         axes = drawing.axes
         for place, (key, label, rate, (low, high)) in enumerate(reversed(rows)):
             color = ARM_COLORS.get(key, OTHER)
             axes.plot([low, high], [place, place], color=color, linewidth=5, alpha=0.28)
             axes.plot([rate], [place], "o", color=color, markersize=7)
-            axes.text(0, place + 0.22, label, fontsize=9, va="bottom")
-            axes.text(1, place + 0.22, f"{100 * rate:.0f} %", fontsize=9, va="bottom", ha="right", color=MUTED)
-        axes.set(xlim=(-0.01, 1.01), ylim=(-0.4, len(rows) - 0.2), yticks=[])
+            axes.text(0, place + 0.2, label, fontsize=9, va="bottom")
+            interval = f"{100 * rate:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
+            axes.text(1, place + 0.2, interval, fontsize=8.5, va="bottom", ha="right", color=MUTED)
+        axes.set(xlim=(-0.01, 1.01), ylim=(-0.5, len(rows) - 0.35), yticks=[], xlabel="success on locked scenes")
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100 %"])
         axes.grid(axis="y", visible=False)
         axes.spines["left"].set_visible(False)
@@ -111,27 +122,28 @@ def success_rates(rows: Sequence[tuple[str, str, float, tuple[float, float]]]) -
 
 def specialist_curve(runs: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     """Success of the latest training episodes against environment steps, one line per run."""
-    with _svg(4.4, 2.7) as drawing:
+    with _svg(4.0, 2.5) as drawing:
         axes = drawing.axes
         for lines in runs.values():
             steps = [line["env_steps"] for line in lines]
             axes.plot(steps, [line["success"] for line in lines], color=ARM_COLORS["specialist"])
-            end = f" {lines[-1]['wall_seconds']:.0f} s" if "wall_seconds" in lines[-1] else ""
-            axes.annotate(
-                end, (steps[-1], lines[-1]["success"]), xytext=(-2, -6), textcoords="offset points",
-                va="top", ha="right", color=MUTED, fontsize=8.5,
-            )  # fmt: skip
+            if "wall_seconds" in lines[-1]:
+                axes.annotate(
+                    f"after\n{lines[-1]['wall_seconds']:.0f} s", (steps[-1], lines[-1]["success"]), xytext=(6, 0),
+                    textcoords="offset points", va="center", color=MUTED, annotation_clip=False,
+                )  # fmt: skip
         _percent_axis(axes)
         axes.set_xlim(left=0)
         axes.set_xlabel("environment steps")
-        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
     return drawing.markup
 
 
 def generalist_curves(points: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> str:
     """Success against updates: a thin line per training seed, a thick one for their mean; labelled at its end."""
-    with _svg(4.4, 2.7) as drawing:
+    with _svg(4.0, 2.5) as drawing:
         axes = drawing.axes
+        ends: dict[str, tuple[float, float]] = {}
         for key in labels:
             own = [point for point in points if point["data"] == key]
             if not own:
@@ -145,21 +157,24 @@ def generalist_curves(points: Sequence[Mapping[str, Any]], labels: Mapping[str, 
             mean = [np.mean([p["successes"] / p["trials"] for p in own if p["updates"] == u]) for u in updates]
             if len(seeds) > 1:
                 axes.plot(updates, mean, color=color, linewidth=2.2)
+            ends[key] = updates[-1], float(mean[-1])
+        heights = _apart([height for _, height in ends.values()], 0.2)
+        for (key, (x, _)), height in zip(ends.items(), heights, strict=True):
             axes.annotate(
-                labels[key], (updates[-1], float(mean[-1])), xytext=(0, -7 if mean[-1] > 0.5 else 6),
-                textcoords="offset points", ha="right", va="top" if mean[-1] > 0.5 else "bottom", color=color,
+                labels[key].replace(" ", "\n"), (x, height), xytext=(6, 0), textcoords="offset points",
+                va="center", color=ARM_COLORS.get(key, OTHER), annotation_clip=False,
             )  # fmt: skip
         _percent_axis(axes)
         axes.set_xlim(left=0)
         axes.set_xlabel("updates of the generalist")
-        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
     return drawing.markup
 
 
 def cycle_times(rows: Sequence[tuple[str, str, Sequence[float]]]) -> str:
     """One line per (arm key, label, seconds of each success): every success a dot, the mean a bar."""
     rng = np.random.default_rng(0)  # spreads the dots; no number depends on it
-    with _svg(4.4, 0.5 + 0.72 * len(rows)) as drawing:
+    with _svg(4.0, 0.5 + 0.72 * len(rows)) as drawing:
         axes = drawing.axes
         for place, (key, label, seconds) in enumerate(reversed(rows)):
             color = ARM_COLORS.get(key, OTHER)
@@ -180,7 +195,7 @@ def cycle_times(rows: Sequence[tuple[str, str, Sequence[float]]]) -> str:
 
 def action_squares(actions: Mapping[str, SocketActions], labels: Mapping[str, str]) -> str:
     """Lateral moves near the socket side by side; the correct move is towards the lower left corner (paper, Fig. 8)."""
-    with _svg(4.4, 2.5, ncols=len(actions), squeeze=False, sharey=True) as drawing:
+    with _svg(4.0, 2.3, ncols=len(actions), squeeze=False, sharey=True) as drawing:
         for axes, (key, found) in zip(drawing.axes[0], actions.items(), strict=True):
             color = ARM_COLORS.get(key, OTHER)
             axes.set_title(labels[key], fontsize=9, color=color, loc="left")

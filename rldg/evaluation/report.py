@@ -69,7 +69,7 @@ def _content(findings: Findings) -> dict[str, Any]:
         "films": [(film, _data_uri(film.path, "video/mp4")) for film in films],
         "stages": sections.stage_rows(findings),
         "missing": missing,
-        "figures": {name: Markup(svg) for name, svg in _figures(findings, rates, times, actions).items()},  # noqa: S704
+        "figures": {name: Markup(svg) for name, svg in _figures(findings, rates, times, actions).items()},
     }
 
 

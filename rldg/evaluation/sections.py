@@ -73,7 +73,7 @@ def main_group(findings: Findings) -> str:
 
 
 def comparison(findings: Findings, group: str) -> Comparison | None:
-    """RL data against teleoperated data on the tasks of `group` that both were tried on; None if they share no scene."""
+    """RL data against teleoperated data on those tasks of `group` that both were tried on; None if there is no pair."""
     a, b = arm_of(findings, "rl", group), arm_of(findings, "teleoperator", group)
     if a is None or b is None:
         return None
