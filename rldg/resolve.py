@@ -8,10 +8,11 @@ from rldg.policies.base import Policy
 NAMES = ("expert", "teleoperator", "teleoperator:average", "teleoperator:clumsy")
 
 
-def load_policy(text: str, *, stochastic: bool = False) -> Policy:
+def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") -> Policy:
     """The policy that `text` names: `expert`, `teleoperator[:habits]`, or the folder of a trained one.
 
-    `stochastic` lets a specialist sample its actions, as the paper's roll-outs do; others ignore it.
+    `stochastic` lets a specialist sample its actions, as the paper's roll-outs do; others ignore it. `statistics` chooses
+    by which of its data sets a generalist un-normalises; the first one by default.
 
     Raises:
         UnknownNameError: neither a known name nor a folder.
@@ -32,7 +33,7 @@ def load_policy(text: str, *, stochastic: bool = False) -> Policy:
     if (folder / "dataset_statistics.json").exists():
         from rldg.generalists.octo.policy import load_octo
 
-        return load_octo(folder)
+        return load_octo(folder, statistics_key=statistics)
     from rldg.specialists.policy import load_specialist
 
     return load_specialist(folder, stochastic=stochastic)

@@ -16,14 +16,14 @@ class Brightness:
 
     metadata = PolicyMetadata(kind="brightness", image_sizes={"wrist_1": 8})
 
-    def predict(self, images, instruction, *, statistics="", seed=None):
-        assert images["wrist_1"].shape == (8, 8, 3)
+    def predict(self, images, instruction, seed=None):
+        assert images["wrist_1"].shape == (16, 16, 3)
         return np.array([[*images["wrist_1"].mean((0, 1)), 0, 0, len(instruction), seed or 0]], np.float32)
 
 
 @pytest.fixture
 def picture(tmp_path, monkeypatch):
-    monkeypatch.setattr("rldg.resolve.load_policy", lambda _: Brightness())
+    monkeypatch.setattr("rldg.resolve.load_policy", lambda _, statistics: Brightness())
     file = tmp_path / "frame.png"
     Image.new("RGBA", (16, 16), (10, 20, 30, 255)).save(file)
     return file

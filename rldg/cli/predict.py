@@ -42,7 +42,7 @@ def main(args: Args) -> int:
     from rldg.policies.frame import FramePolicy  # the policy's framework: not for --help
     from rldg.resolve import load_policy
 
-    policy = load_policy(args.policy)
+    policy = load_policy(args.policy, statistics=args.statistics)
     if not isinstance(policy, FramePolicy):
         kind = policy.metadata.kind
         raise UsageError(f"The policy '{kind}' acts on the state of an episode, not on pictures; name a generalist.")
@@ -52,9 +52,15 @@ def main(args: Args) -> int:
             raise UnknownNameError("camera", camera, sizes)
     if missing := sizes.keys() - files.keys():
         raise UsageError(f"The policy also looks through {', '.join(sorted(missing))}: --image {min(missing)}=FILE.")
-    images = {camera: _read(file, sizes[camera]) for camera, file in files.items()}
-    actions = policy.predict(images, args.instruction, statistics=args.statistics, seed=args.seed)
-    result = {"actions": actions, "policy": policy.metadata.kind, "instruction": args.instruction, "seed": args.seed}
+    images = {camera: _read(file) for camera, file in files.items()}
+    actions = policy.predict(images, args.instruction, args.seed)
+    result = {
+        "actions": actions,
+        "policy": policy.metadata.kind,
+        "instruction": args.instruction,
+        "statistics": policy.metadata.statistics_key,
+        "seed": args.seed,
+    }
     emit(result, True, "")
     return 0
 
@@ -66,14 +72,13 @@ def _camera_and_file(text: str) -> tuple[str, Path]:
     return camera, Path(file)
 
 
-def _read(file: Path, size: int) -> "np.ndarray":
-    """A picture as (size, size, 3) uint8 RGB, resized if it is larger or smaller."""
+def _read(file: Path) -> "np.ndarray":
+    """A picture as (H, W, 3) uint8 RGB."""
     import numpy as np
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(file) as picture:
-            square = picture.convert("RGB").resize((size, size), Image.Resampling.LANCZOS)
+            return np.asarray(picture.convert("RGB"))
     except UnidentifiedImageError:
         raise UsageError(f"{file} is not a picture that can be read (PNG or JPEG).") from None
-    return np.asarray(square)

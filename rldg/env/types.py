@@ -10,8 +10,8 @@ from rldg.errors import ActionError
 from rldg.tasks.task import Task
 
 # Parts by group, float32 but for images. The group `state` holds `tcp_pose` of 7 numbers, `tcp_vel` of 6, `tcp_force`
-# of 3, `tcp_torque` of 3, `gripper_pose` of 1; `privileged` holds `tcp_in_target` of 7; `images` holds a uint8 RGB picture
-# of (H, W, 3) for each camera.
+# of 3, `tcp_torque` of 3, `gripper_pose` of 1; `privileged` holds `tcp_in_target` of 7; `images` holds for each camera
+# a picture (H, W, 3), uint8 RGB.
 # `tcp_pose` is relative to the episode's reset pose, `tcp_vel` is in the end-effector frame (SERL's relative frame).
 Observation = dict[str, dict[str, np.ndarray]]
 

@@ -13,18 +13,12 @@ class FramePolicy(Protocol):
 
     metadata: PolicyMetadata
 
-    def predict(
-        self, images: dict[str, np.ndarray], instruction: str, *, statistics: str = "", seed: int | None = None
-    ) -> np.ndarray:
+    def predict(self, images: dict[str, np.ndarray], instruction: str, seed: int | None = None) -> np.ndarray:
         """Actions float32 (chunk, 7) in the data set's units: metres, radians, gripper 0 closed .. 1 open.
 
         Args:
-            images: camera -> (H, W, 3) uint8 RGB, in the policy's sizes.
+            images: camera -> (H, W, 3) uint8 RGB, of any size, for every camera in `metadata.image_sizes`.
             instruction: what to do.
-            statistics: which of the checkpoint's data sets to un-normalise by; "" where it has only one.
             seed: draws a sample; None gives the greedy answer, the same every time.
-
-        Raises:
-            UnknownNameError: the checkpoint has no such camera or statistics.
         """
         ...
