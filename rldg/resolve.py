@@ -11,8 +11,8 @@ NAMES = ("expert", "teleoperator", "teleoperator:average", "teleoperator:clumsy"
 def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") -> Policy:
     """The policy that `text` names: `expert`, `teleoperator[:habits]`, or the folder of a trained one.
 
-    `stochastic` lets a specialist sample its actions, as the paper's roll-outs do; others ignore it. `statistics` chooses
-    by which of its data sets a generalist un-normalises; the first one by default.
+    `stochastic` lets a specialist sample its actions, as the paper's roll-outs do; others ignore it. `statistics`
+    chooses by which of its data sets a generalist un-normalises; the first one by default.
 
     Raises:
         UnknownNameError: neither a known name nor a folder.
