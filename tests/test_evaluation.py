@@ -240,6 +240,26 @@ def test_comparison_pools_training_seeds_by_scene(tmp_path):
     assert (result.runs, result.trials, result.difference.scenes) == ((3, 3), (60, 60), 20)
 
 
+def test_arm_may_be_one_specialist_per_task(tmp_path):
+    for task in (TASK, load_task("vga_insertion")):
+        write_arm(tmp_path / "a" / task.name, lambda seed: True, task=task, policy=f"specialist of {task.name}")
+        write_arm(tmp_path / "b" / task.name, lambda seed: seed < 10, task=task, policy="one for all")
+    result = compare(find_evaluations(tmp_path / "a"), find_evaluations(tmp_path / "b"))
+    assert (result.runs, result.difference.scenes) == ((1, 1), 40)
+
+
+def test_arm_with_more_runs_on_one_task_or_a_doubled_run_is_refused(tmp_path):
+    write_arm(tmp_path / "a/0", lambda seed: True, policy="0")
+    write_arm(tmp_path / "a/1", lambda seed: True, policy="1")
+    write_arm(tmp_path / "a/2", lambda seed: True, policy="0", task=load_task("vga_insertion"))
+    with pytest.raises(DatasetError, match="same number of runs"):
+        compare(find_evaluations(tmp_path / "a"), find_evaluations(tmp_path / "a"))
+    write_arm(tmp_path / "b/0", lambda seed: True)
+    write_arm(tmp_path / "b/1", lambda seed: True)
+    with pytest.raises(DatasetError, match="as another folder beside it does"):
+        compare(find_evaluations(tmp_path / "b"), find_evaluations(tmp_path / "b"))
+
+
 def test_comparison_refuses_other_tasks_and_other_scenes(tmp_path):
     write_arm(tmp_path / "a", lambda seed: True, scenes=range(3))
     write_arm(tmp_path / "b", lambda seed: True, scenes=range(10, 13))

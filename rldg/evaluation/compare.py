@@ -49,28 +49,40 @@ def find_evaluations(folder: Path) -> list[Evaluation]:
 
 
 def outcome_table(arm: Sequence[Evaluation]) -> tuple[list[Scene], np.ndarray]:
-    """The scenes on which every run of an arm was tried, sorted, and the outcomes (scenes, runs) on them.
+    """The scenes on which every run of an arm was tried, and the outcomes (scenes, runs) on them.
 
-    The evaluations of one policy on several tasks are one run; several runs differ in their training seed.
+    A task's runs are the policies that were tried on it, by name: training seeds of one recipe. With several tasks, run
+    number k of the arm is number k of each, be it one policy for all tasks or a specialist per task.
+
+    Raises:
+        DatasetError: when a policy was evaluated twice on a task, or tasks have different numbers of runs.
     """
-    runs: dict[str, dict[Scene, bool]] = {}
+    tasks: dict[str, dict[str, Evaluation]] = {}
     for evaluation in arm:
-        outcomes = runs.setdefault(evaluation.summary.policy, {})
-        if outcomes.keys() & evaluation.outcomes.keys():
-            raise DatasetError(
-                f"{evaluation.folder} evaluates '{evaluation.summary.policy}' a second time on the same scenes; "
-                f"compare folders that hold each policy once."
-            )
-        outcomes |= evaluation.outcomes
-    scenes = sorted(set.intersection(*(set(run) for run in runs.values()))) if runs else []
-    return scenes, np.array([[run[scene] for run in runs.values()] for scene in scenes]).reshape(len(scenes), len(runs))
+        task, policy = evaluation.summary.task, evaluation.summary.policy
+        if policy in tasks.setdefault(task, {}):
+            raise DatasetError(f"{evaluation.folder} evaluates '{policy}' on {task}, as another folder beside it does.")
+        tasks[task][policy] = evaluation
+    counts = {task: len(runs) for task, runs in tasks.items()}
+    if len(set(counts.values())) > 1:
+        raise DatasetError(
+            f"All tasks of an arm need the same number of runs (training seeds), but there are {counts}."
+        )
+    scenes: list[Scene] = []
+    rows: list[list[bool]] = []
+    for _, runs in sorted(tasks.items()):
+        outcomes = [evaluation.outcomes for _, evaluation in sorted(runs.items())]
+        common = sorted(set.intersection(*(set(run) for run in outcomes)))
+        scenes += common
+        rows += [[run[scene] for run in outcomes] for scene in common]
+    return scenes, np.array(rows, dtype=bool).reshape(len(rows), max(counts.values(), default=0))
 
 
 def compare(a: Sequence[Evaluation], b: Sequence[Evaluation]) -> Comparison:
     """Success of `a` minus success of `b` on common scenes.
 
     Each arm is one or several evaluations: of several tasks, whose scenes are pooled, and of several runs (training
-    seeds), which are told apart by the policy that they evaluated.
+    seeds) as `outcome_table` tells them apart.
 
     Raises:
         DatasetError: when the arms were not tried on the same tasks, or share no scene.

@@ -28,7 +28,7 @@ _VARIABLES = {
     OTHER: "var(--other)",
     **{color: f"var(--{arm})" for arm, color in ARM_COLORS.items()},
 }
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "rldg",
     "font.size": 9,

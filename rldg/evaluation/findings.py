@@ -8,7 +8,7 @@ from typing import Any
 
 from rldg.errors import DatasetError
 from rldg.evaluation.actions import SocketActions, socket_actions
-from rldg.evaluation.compare import Evaluation, find_evaluations
+from rldg.evaluation.compare import Evaluation, find_evaluations, outcome_table
 from rldg.evaluation.trials import read_lines
 
 # Folder names that say where a policy came from, with how the report calls it, best first.
@@ -58,13 +58,13 @@ def gather(folder: Path) -> Findings:
     if not folder.is_dir():
         raise DatasetError(f"{folder} is not a folder.")
     stages = [(_name(path.parent, folder), _read(path)) for path in sorted(folder.rglob("stage.json"))]
-    arms = _arms(find_evaluations(folder), folder)
+    arms, problems = _checked(_arms(find_evaluations(folder), folder))
     if not stages and not arms:
         raise DatasetError(f"{folder} holds no run: no stage.json and no evaluation was found in it or below.")
     summary = _read(folder / "summary.json") if (folder / "summary.json").exists() else {}
     curves = _read(folder / "curves.json") if (folder / "curves.json").exists() else []
-    actions, problems = _actions(folder)
-    return Findings(folder, arms, summary, _specialist(folder), curves, actions, stages, problems)
+    actions, more = _actions(folder)
+    return Findings(folder, arms, summary, _specialist(folder), curves, actions, stages, problems + more)
 
 
 def _arms(evaluations: list[Evaluation], folder: Path) -> list[Arm]:
@@ -72,11 +72,22 @@ def _arms(evaluations: list[Evaluation], folder: Path) -> list[Arm]:
     for evaluation in evaluations:
         parts = evaluation.folder.relative_to(folder).parts
         key = next((part for part in parts if part in ARMS), "")
-        if not key:
-            key = Path(evaluation.summary.policy).name or evaluation.summary.policy
+        key = key or evaluation.summary.policy
         arms.setdefault(key, Arm(key, ARMS.get(key, key), [])).evaluations.append(evaluation)
     order = list(ARMS)
     return sorted(arms.values(), key=lambda arm: (order.index(arm.key) if arm.key in order else len(order), arm.key))
+
+
+def _checked(arms: list[Arm]) -> tuple[list[Arm], list[str]]:
+    """The arms that can be summed up, and why others cannot."""
+    kept, problems = [], []
+    for arm in arms:
+        try:
+            outcome_table(arm.evaluations)
+            kept.append(arm)
+        except DatasetError as error:
+            problems.append(str(error))
+    return kept, problems
 
 
 def _specialist(folder: Path) -> dict[str, list[dict[str, float]]]:
