@@ -66,7 +66,7 @@ def outcome_table(arm: Sequence[Evaluation]) -> tuple[list[Scene], np.ndarray]:
     counts = {task: len(runs) for task, runs in tasks.items()}
     if len(set(counts.values())) > 1:
         raise DatasetError(
-            f"All tasks of an arm need the same number of runs (training seeds), but there are {counts}."
+            f"All tasks of an arm need the same number of runs (training seeds); got {counts}."
         )
     scenes: list[Scene] = []
     rows: list[list[bool]] = []
