@@ -33,6 +33,7 @@ POINT = SpecialistConfig(
     batch_size=64,
     updates_per_step=4,
     updates_per_call=40,
+    actor_period=2,
     round_steps=50,
     average_updates=50,
     least_updates=0,
@@ -50,6 +51,7 @@ TINY = dataclasses.replace(
     max_env_steps=500,
     checkpoint_seconds=0.0,
     confirm_episodes=10_000,
+    actor_period=1,
 )
 TRAIN_UNTIL_KILLED = """
 import os, signal, sys
@@ -89,6 +91,7 @@ def specialist(seed: int = 0, **options) -> SpecialistPolicy:
     return SpecialistPolicy(actor, point_env(point_task())._contract, **options)
 
 
+@pytest.mark.timeout(600)
 def test_training_ends_with_a_confirmed_specialist_that_holds_up_in_other_scenes(trained):
     result = json.loads((trained / "stage.json").read_text())["result"]
     assert result["confirmed"]
@@ -111,6 +114,7 @@ def test_a_finished_training_is_loaded_not_repeated(trained):
     assert policy.metadata.weight_hash == load_specialist(trained).metadata.weight_hash
 
 
+@pytest.mark.timeout(600)  # three starts of JAX and of an actor, on a machine that may be busy
 def test_a_killed_and_resumed_training_ends_with_the_same_bits_as_an_uninterrupted_one(tmp_path):
     whole, killed, script = tmp_path / "whole", tmp_path / "killed", tmp_path / "script.py"
     train(point_task(), whole, TINY, seed=3, make_env=point_env)

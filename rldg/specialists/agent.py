@@ -1,6 +1,7 @@
 """The learner's state and its jitted update: SAC with layer-normed critics (RLPD), as in SERL's `sac.py`."""
 
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -124,3 +125,14 @@ def update(config: SpecialistConfig, state: AgentState, batches: Batch) -> tuple
 
     state, metrics = jax.lax.scan(group, state, batches)
     return state, jax.tree.map(jnp.mean, metrics)
+
+
+@cache
+def compiled_update(
+    config: SpecialistConfig, observations: int, actions: int
+) -> Callable[[AgentState, Batch], tuple[AgentState, dict[str, jax.Array]]]:
+    """`update`, compiled ahead of its first call, once per process and kind of agent."""
+    shape = (config.updates_per_call // config.actor_period, config.actor_period, config.batch_size)
+    seen, acted, scalar = (np.zeros(shape + rest, np.float32) for rest in ((observations,), (actions,), ()))
+    batches = Batch(seen, acted, scalar, scalar, seen, acted, acted)
+    return update.lower(config, init_state(config, observations, actions, seed=0), batches).compile()

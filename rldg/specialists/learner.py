@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import jax
 import numpy as np
 
-from rldg.specialists.agent import AgentState, Batch, init_state, update
+from rldg.specialists.agent import AgentState, Batch, compiled_update, init_state
 from rldg.specialists.config import SpecialistConfig
 from rldg.specialists.networks import Layers
 from rldg.specialists.replay import ReplayBuffer, symmetric_sample
@@ -32,8 +32,7 @@ class Learner:
         self._generator = np.random.default_rng([seed, 1])
         empty = np.empty((0, 2 * observations + actions + 2), np.float32)
         self.prior, self.online = ReplayBuffer(empty), ReplayBuffer(empty)
-        shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), self._batches(empty=True))
-        self._update = update.lower(config, self._state, shapes).compile()
+        self._update = compiled_update(config, observations, actions)
 
     @property
     def actor(self) -> Layers:
@@ -58,18 +57,12 @@ class Learner:
             return {}
         return {name: float(np.mean([metrics[name] for metrics in collected])) for name in collected[0]}
 
-    def _batches(self, empty: bool = False) -> Batch:
+    def _batches(self) -> Batch:
         config, (n, m) = self.config, self._sizes
-        groups = config.updates_per_call // config.actor_period
-        shape = (groups, config.actor_period, config.batch_size)
-        if empty:
-            rows = np.empty((*shape, 2 * n + m + 2), np.float32)
-            noise = np.empty((2, *shape, m), np.float32)
-        else:
-            rows = symmetric_sample(
-                self._generator, self.prior, self.online, config.updates_per_call, config.batch_size
-            ).reshape(*shape, -1)
-            noise = self._generator.standard_normal((2, *shape, m), np.float32)
+        shape = (config.updates_per_call // config.actor_period, config.actor_period, config.batch_size)
+        rows = symmetric_sample(self._generator, self.prior, self.online, config.updates_per_call, config.batch_size)
+        rows = rows.reshape(*shape, -1)
+        noise = self._generator.standard_normal((2, *shape, m), np.float32)
         observation, action, following, rest = np.split(rows, [n, n + m, 2 * n + m], axis=-1)
         return Batch(observation, action, rest[..., 0], rest[..., 1], following, noise[0], noise[1])
 
