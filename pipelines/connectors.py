@@ -57,25 +57,32 @@ def run(args: Args) -> None:
     for task in SEEN:
         say(f"data: {args.episodes} successes each of specialist and teleoperator on {task}")
         actors = dict(zip(ARMS, (str(out / "specialists" / task), "teleoperator"), strict=True))
-        carry_out(*(
-            collect.Args(
-                task=task,
-                policy=policy,
-                episodes=args.episodes,
-                out=out / "data" / arm / task,
-                count_successes=True,
-                stochastic=arm == "rl",
+        carry_out(
+            *(
+                collect.Args(
+                    task=task,
+                    policy=policy,
+                    episodes=args.episodes,
+                    out=out / "data" / arm / task,
+                    count_successes=True,
+                    stochastic=arm == "rl",
+                    seed=args.seed,
+                )
+                for arm, policy in actors.items()
+            )
+        )
+    say("generalists: one Octo per kind of data, on all three seen connectors")
+    carry_out(
+        *(
+            finetune.Args(
+                "octo",
+                data=tuple(out / "data" / arm / task for task in SEEN),
+                out=out / "generalists" / arm,
                 seed=args.seed,
             )
-            for arm, policy in actors.items()
-        ))
-    say("generalists: one Octo per kind of data, on all three seen connectors")
-    carry_out(*(
-        finetune.Args(
-            "octo", data=tuple(out / "data" / arm / task for task in SEEN), out=out / "generalists" / arm, seed=args.seed
+            for arm in ARMS
         )
-        for arm in ARMS
-    ))
+    )
     connectors = (*SEEN, *unseen())
     policies = {arm: out / "generalists" / arm for arm in ARMS} | {task: out / "specialists" / task for task in SEEN}
     for name, folder in policies.items():
@@ -93,7 +100,14 @@ def summarise(out: Path, policies: tuple[str, ...]) -> None:
         arms = [[e for e in found[arm] if e.summary.task in tasks] for arm in ARMS]
         difference = compare(*arms).difference
         cells.append({"connectors": group, "paired_difference": asdict(difference)})
-        rows.append((group, "RL minus teleoperated", f"{difference.mean:+.1%}", f"{difference.low:+.1%} .. {difference.high:+.1%}"))
+        rows.append(
+            (
+                group,
+                "RL minus teleoperated",
+                f"{difference.mean:+.1%}",
+                f"{difference.low:+.1%} .. {difference.high:+.1%}",
+            )
+        )
         for name in policies:
             chosen = [e.summary for e in found[name] if e.summary.task in tasks]
             successes, trials = sum(s.successes for s in chosen), sum(s.trials for s in chosen)

@@ -2,18 +2,20 @@
 
     python -m pipelines.operators --out runs/operators
 
-The specialist, its data and its generalist are the same throughout; only the teleoperated data set and the generalist
-trained on it change. Writes `operators.json`: per preset successes of the teleoperated generalist, the paired difference to
-the RL one with its interval, and how long the operator's successes take beside the specialist's.
+The specialist and its data are the same throughout; only the teleoperated data set and the generalist trained on it
+change. Writes `operators.json`: per preset the successes of both generalists, their paired difference with its
+interval, and how long the operator's successes take beside the specialist's.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import tyro
 
-from pipelines import demo
+from pipelines.demo import ARMS
+from pipelines.demo import Args as DemoArgs
+from pipelines.demo import run as run_demo
 from rldg.data.reader import open_dataset
 from rldg.errors import RldgError
 from rldg.stage import write_json
@@ -26,7 +28,7 @@ class Args:
     """Arguments of the pipeline."""
 
     # What the demo is run with; its `out` and `teleoperator` are set here.
-    demo: demo.Args = demo.Args()
+    demo: DemoArgs = field(default_factory=DemoArgs)
     # Run folder.
     out: Path = Path("runs/operators")
 
@@ -38,15 +40,17 @@ def run(args: Args) -> None:
         folder = args.out / preset.replace(":", "_")
         if preset != PRESETS[0]:
             share(args.out / PRESETS[0], folder)
-        summary = demo.run(replace(args.demo, out=folder, teleoperator=preset))
-        steps = {arm: median_steps(folder / "data" / arm) for arm in demo.ARMS}
-        rows.append({
-            "teleoperator": preset,
-            "steps_per_success": steps,
-            "slower_than_specialist": round(steps["teleoperator"] / steps["rl"], 2),
-            "generalists": summary.generalists,
-            "paired_difference": summary.paired_difference,
-        })
+        summary = run_demo(replace(args.demo, out=folder, teleoperator=preset))
+        steps = {arm: median_steps(folder / "data" / arm) for arm in ARMS}
+        rows.append(
+            {
+                "teleoperator": preset,
+                "steps_per_success": steps,
+                "slower_than_specialist": round(steps["teleoperator"] / steps["rl"], 2),
+                "generalists": summary.generalists,
+                "paired_difference": summary.paired_difference,
+            }
+        )
         write_json(args.out / "operators.json", rows)
 
 

@@ -30,7 +30,8 @@ class DemoSummary:
             for g in self.generalists
         )
         return (
-            f"\n{s['task']}\n  specialist: {s['successes']}/{s['trials']}, trained in {s['train_seconds']:.0f} s\n{arms}\n"
+            f"\n{s['task']}\n"
+            f"  specialist: {s['successes']}/{s['trials']}, trained in {s['train_seconds']:.0f} s\n{arms}\n"
             f"  RL minus teleoperated, same scenes: {100 * d['mean']:+.0f} points, "
             f"95 % interval {100 * d['low']:+.0f} .. {100 * d['high']:+.0f}\n"
             f"  in all {self.wall_seconds:.0f} s"

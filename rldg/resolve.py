@@ -11,6 +11,8 @@ NAMES = ("expert", "teleoperator", "teleoperator:average", "teleoperator:clumsy"
 def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") -> Policy:
     """The policy that `text` names: `expert`, `teleoperator[:habits]`, or the folder of a trained one.
 
+    `FOLDER@STEP` takes a generalist's checkpoint of that step instead of its last one.
+
     `stochastic` lets a specialist sample its actions, as the paper's roll-outs do; others ignore it. `statistics`
     chooses by which of its data sets a generalist un-normalises; the first one by default.
 
@@ -27,13 +29,14 @@ def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") ->
         from rldg.policies.teleoperator import Teleoperator
 
         return Teleoperator(habits or "skilled")
-    folder = Path(text)
+    path, _, step = text.rpartition("@")
+    folder, at = (Path(path), int(step)) if path and step.isdecimal() else (Path(text), None)
     if not folder.is_dir():
         raise UnknownNameError("policy (a name, or the folder of a trained one)", text, NAMES)
     if (folder / "dataset_statistics.json").exists():
         from rldg.generalists.octo.policy import load_octo
 
-        return load_octo(folder, statistics_key=statistics)
+        return load_octo(folder, at, statistics_key=statistics)
     from rldg.specialists.policy import load_specialist
 
     return load_specialist(folder, stochastic=stochastic)
