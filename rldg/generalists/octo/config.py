@@ -11,6 +11,7 @@ from rldg.errors import CheckpointError, UnknownNameError
 class StemConfig:
     """Octo's SmallStem: weight-standardised convolutions with GroupNorm, then a patch embedding."""
 
+    block: int = 1  # pixels, square, whose colours become the channels of one before the first convolution
     features: tuple[int, ...] = (32, 96, 192, 384)
     kernel_sizes: tuple[int, ...] = (3, 3, 3, 3)
     strides: tuple[int, ...] = (2, 2, 2, 2)
@@ -63,6 +64,7 @@ class DiffusionConfig:
     num_blocks: int = 3
     time_dim: int = 32
     max_action: float = 5.0  # normalised actions are clipped to +- this
+    clip: str = "sample"  # while denoising: "sample" clips the noisy action (Octo), "prediction" the clean one
     samples: int = 1  # (time, noise) draws per frame in the loss
 
 
@@ -87,18 +89,20 @@ class FinetuneConfig:
     """How a model is trained on a data set. The defaults are tuned for `octo-tiny` on 45 insertion episodes."""
 
     model: str = "octo-tiny"
-    steps: int = 1200
-    batch_size: int = 64
-    learning_rate: float = 1e-3
+    steps: int = 700
+    batch_size: int = 32
+    optimizer: str = "muon"  # "muon": Muon for matrices, Adam for the rest; "adamw": AdamW for all
+    learning_rate: float = 3e-3
+    matrix_rate: float = 10.0  # learning rate of Muon's matrices over `learning_rate`
     warmup_steps: int = 50
-    schedule: str = "cosine"  # or "constant" (RLDG's released Octo script: 3e-5 after 100 warm-up steps)
+    schedule: str = "cosine"  # to zero; or "constant" (RLDG's released Octo script: AdamW, 3e-5, 100 warm-up steps)
     weight_decay: float = 0.01
     clip_gradient: float = 1.0
     ema_decay: float = 0.99
     brightness: float = 0.1  # largest added brightness, as a share of full scale
     contrast: float = 0.1  # largest relative change of contrast
     color: float = 0.05  # largest relative change of each colour channel
-    checkpoint_every: int = 200  # steps; these checkpoints are kept, so that success can be plotted over training
+    checkpoint_every: int = 100  # steps; these checkpoints are kept, so that success can be plotted over training
     log_every: int = 20
     validation_share: float = 0.0  # of the episodes
 
@@ -108,20 +112,34 @@ _WRIST = ImageConfig("wrist", "wrist_1", 128)
 
 MODELS: dict[str, ModelConfig] = {
     # Trains in about two minutes on one core; conditioned on the wrist image and the instruction only (RLDG).
+    # Many small patches and one block: its readout is a learned soft arg-max over positions, which is what a few
+    # hundred frames suffice for (docs/finetune.md).
     "octo-tiny": ModelConfig(
         images=(
             ImageConfig(
                 "primary",
                 "wrist_1",
-                128,
-                StemConfig((32, 64, 96), (4, 3, 3), (4, 2, 2), (0, 1, 1), groups=8, num_features=96),
+                64,
+                StemConfig(2, (32, 64), (3, 3), (1, 2), (1, 1), 8, num_features=64),
                 goal=False,
             ),
         ),
         language=LanguageConfig("words", width=64, vocabulary_size=1024, max_length=12),
-        transformer=TransformerConfig(num_layers=2, mlp_dim=192, num_attention_heads=8),
-        head=DiffusionConfig(action_horizon=1, hidden_dim=96, samples=16),
-        width=96,
+        transformer=TransformerConfig(num_layers=1, mlp_dim=128, num_attention_heads=8),
+        head=DiffusionConfig(action_horizon=1, hidden_dim=64, samples=16, clip="prediction"),
+        width=64,
+        window=1,
+        max_horizon=1,
+        repeat_task_tokens=False,
+        position_init="sincos",
+    ),
+    # Learns nothing worth having, within a second: for tests.
+    "octo-debug": ModelConfig(
+        images=(ImageConfig("primary", "wrist_1", 16, StemConfig(4, (16,), (3,), (1,), (1,), 4, 1, 16), goal=False),),
+        language=LanguageConfig("words", width=8, vocabulary_size=64, max_length=6),
+        transformer=TransformerConfig(num_layers=2, mlp_dim=32, num_attention_heads=2),
+        head=DiffusionConfig(action_horizon=1, hidden_dim=32, samples=8, clip="prediction"),
+        width=16,
         window=1,
         max_horizon=1,
         repeat_task_tokens=False,

@@ -1,4 +1,4 @@
-"""The diffusion action head: a small network that predicts the noise in an action, given the readout (Chi et al. 2023)."""
+"""The diffusion action head: it predicts the noise in an action, given the readout (after Chi et al. 2023)."""
 
 import flax.linen as nn
 import jax
@@ -113,15 +113,25 @@ class DiffusionActionHead(nn.Module):
     def denoise(self, readout: jax.Array, start: jax.Array, noises: jax.Array) -> jax.Array:
         """DDPM (Ho et al. 2020) from `start` (..., B, W, H*A) with `noises` (steps, ..., B, W, H*A), first draw first.
 
-        Returns actions (..., B, W, H, A). Zero noises give the deterministic path of means.
+        Returns actions (..., B, W, H, A). Zero noises give the deterministic path of means. The two ways to clip are
+        the same mean where nothing is clipped; the first step divides by almost no signal, and clipping the predicted
+        clean action (as Ho et al.'s own code does) keeps its error from leaving the range the network has seen.
         """
         betas, alpha_hats, limit = jnp.asarray(self.betas), jnp.asarray(self.alpha_hats), self.config.max_action
+        previous = jnp.concatenate([jnp.ones(1), alpha_hats[:-1]])
 
         def step(x: jax.Array, inputs: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
             time, noise = inputs
+            beta, signal = betas[time], alpha_hats[time]
             predicted = self(readout, x, jnp.full((*x.shape[:-1], 1), time))
-            mean = (x - betas[time] / jnp.sqrt(1 - alpha_hats[time]) * predicted) / jnp.sqrt(1 - betas[time])
-            return jnp.clip(mean + (time > 0) * jnp.sqrt(betas[time]) * noise, -limit, limit), None
+            scatter = (time > 0) * jnp.sqrt(beta) * noise
+            if self.config.clip == "sample":
+                mean = (x - beta / jnp.sqrt(1 - signal) * predicted) / jnp.sqrt(1 - beta)
+                return jnp.clip(mean + scatter, -limit, limit), None
+            clean = jnp.clip((x - jnp.sqrt(1 - signal) * predicted) / jnp.sqrt(signal), -limit, limit)
+            before = previous[time]
+            mean = jnp.sqrt(before) * beta * clean + jnp.sqrt(1 - beta) * (1 - before) * x
+            return mean / (1 - signal) + scatter, None
 
         times = jnp.arange(self.config.steps - 1, -1, -1)
         actions, _ = jax.lax.scan(step, start, (times, noises))

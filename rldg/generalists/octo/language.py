@@ -20,7 +20,7 @@ class WordTokenizer:
     "USB-C" becomes "usb", "-", "c", so that related names share tokens. Id 0 is padding.
     """
 
-    def __init__(self, config: LanguageConfig):
+    def __init__(self, config: LanguageConfig) -> None:
         self.config = config
 
     def __call__(self, texts: Sequence[str]) -> dict[str, np.ndarray]:

@@ -61,7 +61,7 @@ def loss_inputs(model: ModelConfig, key: jax.Array, batch: int) -> tuple[jax.Arr
 class Learner:
     """Trains one model configuration. Batches are rows of `Frames` that live on the device."""
 
-    def __init__(self, model: ModelConfig, config: FinetuneConfig, tokens: dict[str, np.ndarray], seed: int):
+    def __init__(self, model: ModelConfig, config: FinetuneConfig, tokens: dict[str, np.ndarray], seed: int) -> None:
         self.model, self.config, self.seed = model, config, seed
         self.module = OctoModule(model)
         self._tokens = tokens  # of every instruction, (rows, L)

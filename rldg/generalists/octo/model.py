@@ -8,26 +8,15 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from rldg.generalists.octo.config import ModelConfig
 from rldg.generalists.octo.diffusion import DiffusionActionHead
 from rldg.generalists.octo.language import LanguageTokenizer
+from rldg.generalists.octo.positions import wave_init
 from rldg.generalists.octo.stem import ImageTokenizer
 from rldg.generalists.octo.transformer import BlockTransformer, TokenGroup
 
 Batch = dict[str, Any]
-
-
-def sine_positions(patches: int, width: int) -> np.ndarray:
-    """2-d sine-cosine positions (patches, width) of a square grid in row-major order, unit amplitude."""
-    side = round(patches**0.5)
-    frequency = np.pi * 0.5 * 1.5 ** np.arange(width // 4)
-    place = (np.arange(side) + 0.5) / side
-    phase = place[:, None] * frequency.clip(max=np.pi * side / 2)
-    waves = np.concatenate([np.sin(phase), np.cos(phase)], axis=-1)
-    grid = np.concatenate([np.repeat(waves, side, axis=0), np.tile(waves, (side, 1))], axis=-1)
-    return np.pad(grid, ((0, 0), (0, width - grid.shape[-1])))
 
 
 class OctoTransformer(nn.Module):
@@ -85,10 +74,9 @@ class OctoTransformer(nn.Module):
         return position[:, : shape[1]]
 
     def _position_init(self, name: str) -> Any:
-        normal = nn.initializers.normal(0.02)
         if self.config.position_init != "sincos" or not name.startswith("obs_"):
-            return normal
-        return lambda key, shape: jnp.broadcast_to(jnp.asarray(sine_positions(*shape[-2:]), jnp.float32), shape)
+            return nn.initializers.normal(0.02)
+        return wave_init
 
 
 def _key_mask(inputs: Batch, key: str, shape: tuple[int, ...]) -> jax.Array:

@@ -1,12 +1,14 @@
-"""The optimiser: gradient clipping and AdamW with warm-up, weight decay on kernels only, frozen parts left alone."""
+"""The optimiser: gradient clipping, then Muon or AdamW with warm-up and decay; frozen parts left alone."""
 
 from fnmatch import fnmatch
 from typing import Any
 
 import jax
 import optax
+import optax.contrib
 from flax import traverse_util
 
+from rldg.errors import UnknownNameError
 from rldg.generalists.octo.config import FinetuneConfig
 
 FROZEN = ("*hf_model*",)  # a pretrained text encoder is never trained
@@ -23,9 +25,21 @@ def learning_rate(config: FinetuneConfig) -> optax.Schedule:
 
 
 def make_optimizer(config: FinetuneConfig) -> optax.GradientTransformation:
-    """The transformation for a whole parameter tree."""
-    adamw = optax.adamw(learning_rate(config), weight_decay=config.weight_decay, mask=_kernels)
-    trained = optax.chain(optax.clip_by_global_norm(config.clip_gradient), adamw)
+    """The transformation for a whole parameter tree.
+
+    Muon (Jordan et al. 2024) gives every direction of a matrix's update the same length. Trained from scratch on few
+    frames, `octo-tiny` needs markedly fewer updates with it than with AdamW.
+    """
+    if config.optimizer not in ("muon", "adamw"):
+        raise UnknownNameError("optimizer", config.optimizer, ("muon", "adamw"))
+    rate = learning_rate(config)
+    if config.optimizer == "muon":
+        rule = optax.contrib.muon(
+            lambda step: config.matrix_rate * rate(step), weight_decay=config.weight_decay, adam_learning_rate=rate
+        )
+    else:
+        rule = optax.adamw(rate, weight_decay=config.weight_decay, mask=_kernels)
+    trained = optax.chain(optax.clip_by_global_norm(config.clip_gradient), rule)
     return optax.multi_transform({"trained": trained, "frozen": optax.set_to_zero()}, _labels)
 
 
@@ -35,7 +49,10 @@ def _kernels(params: Any) -> Any:
 
 def _labels(params: Any) -> Any:
     return traverse_util.path_aware_map(
-        lambda path, _: "frozen" if any(fnmatch("/".join(path), pattern) for pattern in FROZEN) else "trained", params
+        lambda path, _: (
+            "frozen" if any(fnmatch("/".join(map(str, path)), pattern) for pattern in FROZEN) else "trained"
+        ),
+        params,
     )
 
 

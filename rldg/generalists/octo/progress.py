@@ -16,6 +16,7 @@ class Progress:
     def __init__(self, folder: Path, step: int, steps: int) -> None:
         path = folder / METRICS
         kept = _lines_until(path, step)
+        self.last: dict[str, float] = json.loads(kept[-1]) if kept else {}  # what was reported last
         self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115, open as long as the training runs
         self._file.writelines(kept)
         self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
@@ -28,7 +29,8 @@ class Progress:
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
         """Writes the metrics of `step`."""
         rounded = {name: float(f"{float(value):.6g}") for name, value in metrics.items()}
-        self._file.write(json.dumps({"step": step} | rounded) + "\n")
+        self.last = {"step": step} | rounded
+        self._file.write(json.dumps(self.last) + "\n")
         self._file.flush()
         for name, value in rounded.items():
             self._tensorboard.add_scalar(name, value, step)

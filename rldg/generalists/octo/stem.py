@@ -1,4 +1,4 @@
-"""Image tokens: Octo's convolutional stem (after Xiao et al. 2021, "Early convolutions help transformers see better")."""
+"""Image tokens: Octo's convolutional stem (after Xiao et al. 2021, "Early convolutions help transformers")."""
 
 import flax.linen as nn
 import jax
@@ -23,19 +23,39 @@ class StdConv(nn.Module):
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
         mean, deviation = kernel.mean((0, 1, 2)), kernel.std((0, 1, 2))
         kernel = (kernel - mean) / (deviation + 1e-5)
-        return _convolve(x, kernel, self.stride, self.padding) + bias
+        padding = [(self.padding, self.padding)] * 2
+        strides = (self.stride, self.stride)
+        return (
+            jax.lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC")) + bias
+        )
 
 
-def _convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
-    size = kernel.shape[0]
-    if size == stride and padding == 0 and x.shape[1] % size == 0 and x.shape[2] % size == 0:
-        # Disjoint patches: one matrix product, several times faster on a CPU than the general convolution.
-        batch, height, width, channels = x.shape
-        x = x.reshape(batch, height // size, size, width // size, size, channels).transpose(0, 1, 3, 2, 4, 5)
-        return x.reshape(batch, height // size, width // size, -1) @ kernel.reshape(-1, kernel.shape[-1])
-    return jax.lax.conv_general_dilated(
-        x, kernel, (stride, stride), [(padding, padding)] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
+def space_to_depth(x: jax.Array, block: int) -> jax.Array:
+    """(B, H, W, C) to (B, H / block, W / block, block * block * C)."""
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height // block, block, width // block, block, channels).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(batch, height // block, width // block, -1)
+
+
+class GroupNorm(nn.Module):
+    """flax's `nn.GroupNorm` with the sums taken per channel first, which a CPU does three times as fast."""
+
+    groups: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, C), normalised per image and group of channels."""
+        batch, channels = x.shape[0], x.shape[-1]
+        scale = self.param("scale", nn.initializers.ones_init(), (channels,))
+        bias = self.param("bias", nn.initializers.zeros_init(), (channels,))
+
+        def per_channel(moments: jax.Array) -> jax.Array:
+            grouped = moments.reshape(batch, self.groups, -1).mean(-1)
+            return jnp.repeat(grouped, channels // self.groups, axis=1)[:, None, None]
+
+        mean = per_channel(x.mean((1, 2)))
+        variance = per_channel(jnp.square(x).mean((1, 2))) - jnp.square(mean)
+        return (x - mean) * (jax.lax.rsqrt(variance + 1e-6) * scale) + bias
 
 
 class SmallStem(nn.Module):
@@ -47,11 +67,11 @@ class SmallStem(nn.Module):
     def __call__(self, images: jax.Array) -> jax.Array:
         """(B, H, W, C) in 0..255 to patch features (B, H', W', num_features)."""
         config = self.config
-        x = images.astype(jnp.float32) / 127.5 - 1.0
+        x = space_to_depth(images.astype(jnp.float32) / 127.5 - 1.0, config.block)
         layers = zip(config.features, config.kernel_sizes, config.strides, config.padding, strict=True)
         for index, (features, kernel_size, stride, padding) in enumerate(layers):
             x = StdConv(features, kernel_size, stride, padding, name=f"StdConv_{index}")(x)
-            x = nn.relu(nn.GroupNorm(config.groups, name=f"GroupNorm_{index}")(x))
+            x = nn.relu(GroupNorm(config.groups, name=f"GroupNorm_{index}")(x))
         size = (config.embedding_kernel, config.embedding_kernel)
         return nn.Conv(config.num_features, size, size, padding="VALID", name="embedding")(x)
 

@@ -96,12 +96,13 @@ def train_on_frames(
                 save_state(out, state)
     finally:
         progress.close()
-    return {"updates": step, "frames": len(frames), "loss": float(metrics["loss"])} | validate(state)
+    return {"updates": step, "frames": len(frames), "loss": progress.last["loss"]} | validate(state)
 
 
 def merged(fresh: Any, given: Any) -> Any:
     """`given` weights where name and shape fit, `fresh` ones elsewhere (a new head, another vocabulary)."""
-    new, old = traverse_util.flatten_dict(fresh), traverse_util.flatten_dict(given)
+    new: Any = traverse_util.flatten_dict(fresh)
+    old: Any = traverse_util.flatten_dict(given)
     fits = {path: path in old and old[path].shape == value.shape for path, value in new.items()}
     if not any(fits.values()):
         raise CheckpointError("The checkpoint has no weight that fits the model.")

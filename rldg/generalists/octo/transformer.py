@@ -52,10 +52,10 @@ class MlpBlock(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """(..., D) to (..., D)."""
-        kwargs = {"kernel_init": nn.initializers.xavier_uniform(), "bias_init": nn.initializers.normal(1e-6)}
+        kernel, bias = nn.initializers.xavier_uniform(), nn.initializers.normal(1e-6)
         drop = nn.Dropout(self.config.dropout_rate, deterministic=not train)
-        hidden = drop(nn.gelu(nn.Dense(self.config.mlp_dim, **kwargs)(x)))
-        return drop(nn.Dense(x.shape[-1], **kwargs)(hidden))
+        hidden = drop(nn.gelu(nn.Dense(self.config.mlp_dim, kernel_init=kernel, bias_init=bias)(x)))
+        return drop(nn.Dense(x.shape[-1], kernel_init=kernel, bias_init=bias)(hidden))
 
 
 class EncoderBlock(nn.Module):
