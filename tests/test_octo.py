@@ -49,7 +49,14 @@ ORIGINAL = ModelConfig(
     width=64,
 )
 DEBUG = FinetuneConfig(
-    model="octo-debug", steps=6, batch_size=8, checkpoint_every=2, log_every=1, warmup_steps=1, validation_share=0.2
+    model="octo-debug",
+    optimizer="adamw",
+    steps=6,
+    batch_size=8,
+    checkpoint_every=2,
+    log_every=1,
+    warmup_steps=1,
+    validation_share=0.2,
 )
 
 
@@ -206,7 +213,7 @@ def test_learns_to_tell_pictures_apart():
     actions = np.array([[1, -1, 0.5, 0, 0, 1, 0], [-1, 1, 0.5, 0, 0, -1, 0]], np.float32)
     frames = Frames({"primary": images}, actions, ("insert",), np.zeros(2, np.int32))
     tokens = WordTokenizer(model.language)(frames.instructions)
-    learner = Learner(model, dataclasses.replace(DEBUG, steps=300, learning_rate=3e-3), tokens, seed=0)
+    learner = Learner(model, dataclasses.replace(DEBUG, steps=300, optimizer="muon"), tokens, seed=0)
     state, data = learner.init(), on_device(frames)
     for _ in range(300):
         state, _ = learner.update(state, data, np.arange(8, dtype=np.int32) % 2)
@@ -226,7 +233,7 @@ def dataset(tmp_path_factory):
     for index in range(6):
         episode = make_episode(index, cameras=("wrist_1",))
         metadata = dataclasses.replace(episode.metadata, action_contract=contract)
-        writer.add(dataclasses.replace(episode, metadata=metadata), index)
+        writer.write(index, dataclasses.replace(episode, metadata=metadata))
     return folder
 
 
@@ -309,6 +316,6 @@ def test_what_cannot_be_loaded_or_trained_on_is_named(run, dataset, tmp_path):
     with pytest.raises(CheckpointError, match="other"):
         load_octo(run, statistics_key="other")
     folder = DatasetWriter(tmp_path / "side").folder
-    DatasetWriter(folder).add(make_episode(0, cameras=("side_1",)), 0)
+    DatasetWriter(folder).write(0, make_episode(0, cameras=("side_1",)))
     with pytest.raises(DatasetError, match=r"wrist_1.*side_1"):
         finetune(DEBUG, [folder], tmp_path / "out", seed=0)

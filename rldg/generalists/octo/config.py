@@ -96,7 +96,7 @@ class FinetuneConfig:
     matrix_rate: float = 10.0  # learning rate of Muon's matrices over `learning_rate`
     warmup_steps: int = 50
     schedule: str = "cosine"  # to zero; or "constant" (RLDG's released Octo script: AdamW, 3e-5, 100 warm-up steps)
-    weight_decay: float = 0.01
+    weight_decay: float = 0.3  # large: the actions of a stochastic specialist are noisy, and are soon learned by heart
     clip_gradient: float = 1.0
     ema_decay: float = 0.99
     brightness: float = 0.1  # largest added brightness, as a share of full scale

@@ -12,6 +12,6 @@ def prepare_jax() -> None:
     Matrices of these sizes gain nothing from more threads, and the other core serves another training or the robot.
     """
     os.environ.setdefault("NPROC", "1")
-    if jax.config.read("jax_compilation_cache_dir") is None:  # the user's own choice wins
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "rldg" / "jax"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
