@@ -11,7 +11,7 @@ better on RL data than on teleoperated data. Expected on two idle cores: under t
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import tyro
@@ -21,9 +21,11 @@ from pipelines.summary import DemoSummary, Runs, write_summary
 from pipelines.verbs import carry_out
 from rldg.cli import collect, evaluate, finetune, report, train
 from rldg.errors import RldgError
+from rldg.generalists.octo.config import FinetuneConfig
 from rldg.stage import write_json
 
 ARMS = ("rl", "teleoperator")
+UPDATES = 1500  # after which, at 45 episodes, neither arm's success rises any more
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,10 @@ class Args:
     seed: int = 0
     # Training seeds of the generalists: one of each arm per seed.
     generalist_seeds: tuple[int, ...] = (0,)
+    # How the generalists are trained, both arms alike.
+    finetune: FinetuneConfig = field(
+        default_factory=lambda: FinetuneConfig(steps=UPDATES, checkpoint_every=UPDATES // 6)
+    )
     # Whose habits the teleoperated data has: teleoperator, teleoperator:average or teleoperator:clumsy.
     teleoperator: str = "teleoperator"
 
@@ -96,7 +102,12 @@ def train_generalists(args: Args) -> Runs:
     }
     for seed in args.generalist_seeds:
         carry_out(
-            *(finetune.Args("octo", data=(args.out / "data" / arm,), out=runs[arm, seed], seed=seed) for arm in ARMS)
+            *(
+                finetune.Args(
+                    "octo", data=(args.out / "data" / arm,), out=runs[arm, seed], seed=seed, config=args.finetune
+                )
+                for arm in ARMS
+            )
         )
     return runs
 
