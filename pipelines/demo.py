@@ -96,7 +96,7 @@ def train_generalists(args: Args) -> Runs:
     """One generalist per arm and training seed; the two arms side by side."""
     alone = len(args.generalist_seeds) == 1
     runs = {
-        (arm, seed): args.out / "generalists" / (arm if alone else f"{arm}_{seed}")
+        (arm, seed): args.out / "generalists" / arm / ("" if alone else f"seed_{seed}")
         for seed in args.generalist_seeds
         for arm in ARMS
     }
@@ -114,20 +114,16 @@ def train_generalists(args: Args) -> Runs:
 
 def evaluate_all(args: Args, runs: Runs) -> None:
     """Specialist and generalists on the locked scenes, and the generalists' curves of success over training."""
-    folders = {"specialist": args.out / "specialist"} | {folder.name: folder for folder in runs.values()}
-    for name, folder in folders.items():
+    generalists = args.out / "generalists"
+    folders = [args.out / "specialist", *runs.values()]
+    for folder in folders:
+        name = folder.relative_to(generalists) if folder.is_relative_to(generalists) else folder.name
         carry_out(evaluate.Args((args.task,), str(folder), args.out / "evaluation" / name, episodes=args.trials))
+    curves = {run: args.out / "curves" / folder.relative_to(generalists) for run, folder in runs.items()}
     for seed in args.generalist_seeds:
-        carry_out(
-            *(
-                curve.Args(args.task, runs[arm, seed], args.out / "curves" / runs[arm, seed].name, args.curve_trials)
-                for arm in ARMS
-            )
-        )
+        carry_out(*(curve.Args(args.task, runs[arm, seed], curves[arm, seed], args.curve_trials) for arm in ARMS))
     points = [
-        {"data": arm, "seed": seed} | point
-        for (arm, seed), folder in runs.items()
-        for point in curve.read_curve(args.out / "curves" / folder.name)
+        {"data": arm, "seed": seed} | point for (arm, seed), out in curves.items() for point in curve.read_curve(out)
     ]
     write_json(args.out / "curves.json", points)
 

@@ -7,6 +7,7 @@ change. Writes `operators.json`: per preset the successes of both generalists, t
 interval, and how long the operator's successes take beside the specialist's.
 """
 
+import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -55,12 +56,10 @@ def run(args: Args) -> None:
 
 
 def share(first: Path, other: Path) -> None:
-    """Links the stages of the first demo that do not depend on the operator into another demo's folder."""
+    """Copies the stages of the first demo that do not depend on the operator into another demo's folder."""
     for stage in ("specialist", "data/rl"):
-        link = other / stage
-        if not link.exists():
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to((first / stage).resolve(), target_is_directory=True)
+        if not (other / stage).exists():
+            shutil.copytree(first / stage, other / stage)
 
 
 def median_steps(data: Path) -> float:

@@ -42,7 +42,8 @@ def write_summary(out: Path, runs: Runs, episodes: int, wall_seconds: float) -> 
     """Reads the evaluations in `out/evaluation`, writes `out/summary.json` and returns it."""
     arms: dict[str, list[Evaluation]] = {}
     for (arm, _), folder in runs.items():
-        arms.setdefault(arm, []).extend(find_evaluations(out / "evaluation" / folder.name))
+        found = find_evaluations(out / "evaluation" / folder.relative_to(out / "generalists"))
+        arms.setdefault(arm, []).extend(found)
     comparison = compare(arms["rl"], arms["teleoperator"])
     specialist = read_summary(out / "evaluation" / "specialist" / "summary.json")
     summary = DemoSummary(

@@ -17,6 +17,8 @@ ARMS = {
     "rl": "Generalist, RL data",
     "teleoperator": "Generalist, teleoperated data",
 }
+# Evaluations below a folder of this name are points of a curve over training, of policies that nobody is meant to use.
+CURVES = "curves"
 DATA = {"rl": "RL data", "teleoperator": "Teleoperated data"}
 
 
@@ -57,14 +59,19 @@ def gather(folder: Path) -> Findings:
     """Reads `folder`. Raises `DatasetError` if it does not exist or holds neither a stage nor an evaluation."""
     if not folder.is_dir():
         raise DatasetError(f"{folder} is not a folder.")
-    stages = [(_name(path.parent, folder), _read(path)) for path in sorted(folder.rglob("stage.json"))]
-    arms, problems = _checked(_arms(find_evaluations(folder), folder))
+    stages = [(_name(path.parent, folder), _read(path)) for path in _files(folder, "stage.json")]
+    finished = [one for one in find_evaluations(folder) if CURVES not in one.folder.relative_to(folder).parts]
+    arms, problems = _checked(_arms(finished, folder))
     if not stages and not arms:
         raise DatasetError(f"{folder} holds no run: no stage.json and no evaluation was found in it or below.")
     summary = _read(folder / "summary.json") if (folder / "summary.json").exists() else {}
     curves = _read(folder / "curves.json") if (folder / "curves.json").exists() else []
     actions, more = _actions(folder)
     return Findings(folder, arms, summary, _specialist(folder), curves, actions, stages, problems + more)
+
+
+def _files(folder: Path, name: str) -> list[Path]:
+    return [path for path in sorted(folder.rglob(name)) if CURVES not in path.relative_to(folder).parts]
 
 
 def _arms(evaluations: list[Evaluation], folder: Path) -> list[Arm]:
