@@ -2,9 +2,9 @@
 
     python -m pipelines.operators --out runs/operators
 
-The specialist and its data are the same throughout; only the teleoperated data set and the generalist trained on it
-change. Writes `operators.json`: per preset the successes of both generalists, their paired difference with its
-interval, and how long the operator's successes take beside the specialist's.
+The specialist, its data and the generalist trained on them are the same throughout; only the teleoperated data set and
+its generalist change. Writes `operators.json`: per preset the successes of both generalists, their paired difference
+with its interval, and how long the operator's successes take beside the specialist's.
 """
 
 import shutil
@@ -57,7 +57,7 @@ def run(args: Args) -> None:
 
 def share(first: Path, other: Path) -> None:
     """Copies the stages of the first demo that do not depend on the operator into another demo's folder."""
-    for stage in ("specialist", "data/rl"):
+    for stage in ("specialist", "data/rl", "generalists/rl"):
         if not (other / stage).exists():
             shutil.copytree(first / stage, other / stage)
 

@@ -65,9 +65,7 @@ def outcome_table(arm: Sequence[Evaluation]) -> tuple[list[Scene], np.ndarray]:
         tasks[task][policy] = evaluation
     counts = {task: len(runs) for task, runs in tasks.items()}
     if len(set(counts.values())) > 1:
-        raise DatasetError(
-            f"All tasks of an arm need the same number of runs (training seeds); got {counts}."
-        )
+        raise DatasetError(f"All tasks of an arm need the same number of runs (training seeds); got {counts}.")
     scenes: list[Scene] = []
     rows: list[list[bool]] = []
     for _, runs in sorted(tasks.items()):
