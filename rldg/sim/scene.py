@@ -13,7 +13,13 @@ from rldg.tasks.task import Task
 
 GRIP = 0.012  # metres of plug body between the fingertips and the part that goes into the socket
 PLUG_BIT, SOCKET_BIT = 1, 2
-SOCKET_COLORS = {"wall": 0.55, "chamfer": 0.85, "rim": 0.7, "floor": 0.05}
+SOCKET_COLORS = {
+    "wall": (0.55, 0.55, 0.55),
+    "chamfer": (0.85, 0.85, 0.85),
+    "rim": (0.7, 0.7, 0.7),
+    "floor": (0.05, 0.05, 0.05),
+    "board": (0.16, 0.27, 0.4),
+}
 
 
 def plug_length(task: Task) -> float:
@@ -122,25 +128,15 @@ def _add_socket(spec: mujoco.MjSpec, task: Task) -> None:
     assert task.sim is not None
     connector = task.sim.connector
     socket = spec.worldbody.add_body(name="socket", mocap=True)
-    for box in socket_boxes(connector, connector.clearance * MILLIMETRE):
-        shade = SOCKET_COLORS[box.name.split("_")[0]]
+    boxes = socket_boxes(connector, connector.clearance * MILLIMETRE) + board_boxes(connector)
+    for box in boxes:
         geom = socket.add_geom(
             name=box.name,
             type=mujoco.mjtGeom.mjGEOM_BOX,
             pos=box.position,
             quat=box.quaternion,
             size=box.size,
-            rgba=[shade, shade, shade, 1],
-        )
-        _contact(geom, task, SOCKET_BIT, PLUG_BIT)
-    for box in board_boxes(connector):
-        geom = socket.add_geom(
-            name=box.name,
-            type=mujoco.mjtGeom.mjGEOM_BOX,
-            pos=box.position,
-            quat=box.quaternion,
-            size=box.size,
-            rgba=[0.16, 0.27, 0.4, 1],
+            rgba=[*SOCKET_COLORS[box.name.split("_")[0]], 1],
         )
         _contact(geom, task, SOCKET_BIT, PLUG_BIT)
 
