@@ -8,7 +8,6 @@ import pytest
 from pipelines import demo
 from pipelines.verbs import PipelineError, carry_out, read_result
 from rldg.cli import collect
-from rldg.generalists.octo.config import FinetuneConfig
 
 
 def collecting(out: Path, **changes: object) -> collect.Args:
@@ -41,7 +40,7 @@ def test_demo_end_to_end(tmp_path: Path) -> None:
         episodes=3,
         trials=4,
         curve_trials=2,
-        finetune=FinetuneConfig(steps=20, checkpoint_every=10),
+        updates=demo.Updates(8, 16),
     )
     demo.run(args)
     summary = json.loads((args.out / "summary.json").read_text())
@@ -49,5 +48,5 @@ def test_demo_end_to_end(tmp_path: Path) -> None:
     assert [g["data"] for g in summary["generalists"]] == ["rl", "teleoperator"]
     assert {g["episodes"] for g in summary["generalists"]} == {3}
     assert summary["paired_difference"].keys() == {"mean", "low", "high"}
-    assert len(json.loads((args.out / "curves.json").read_text())) == 4
+    assert len(json.loads((args.out / "curves.json").read_text())) == 16
     assert "RL data" in (args.out / "report.html").read_text(encoding="utf-8")
