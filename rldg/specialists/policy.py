@@ -48,7 +48,7 @@ class SpecialistPolicy(Policy):
 
     def reset(self, task: Task, instruction: str, seed: int = 0) -> None:
         """Begins an episode; the samples of a stochastic specialist descend from `seed`."""
-        self._generator = np.random.default_rng(seed)
+        self._generator = np.random.default_rng([seed, 2])  # not the stream that draws the scene
 
     def act(self, observation: Observation) -> np.ndarray:
         """One action, float32 (1, 7)."""

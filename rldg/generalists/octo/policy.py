@@ -56,7 +56,7 @@ class OctoPolicy(Policy):
 
     def _instruct(self, instruction: str, seed: int) -> None:
         self._tokens = self._tokenizer([instruction])
-        self._generator = np.random.default_rng(seed)
+        self._generator = np.random.default_rng([seed, 3])  # not the stream that draws the scene
 
     def act(self, observation: Observation) -> np.ndarray:
         """Normalised actions (action_horizon, 7)."""
