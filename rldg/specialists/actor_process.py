@@ -34,6 +34,9 @@ def round_request(actor: Layers, candidate: Layers, episodes: int, trials: int, 
     return arrays | {"counts": np.array([episodes, trials, most])}
 
 
+ANSWER_SECONDS = 900  # a round takes seconds; this long only if the process hangs
+
+
 class ActorProcess:
     """Answers one request at a time; a context manager that ends the process."""
 
@@ -60,8 +63,14 @@ class ActorProcess:
             raise self._died() from None
 
     def receive(self) -> Arrays:
-        """Waits for the answer. Raises `RldgError` if the process has died; its own words are on standard error."""
+        """Waits for the answer. Raises `RldgError` if the process has died, with its own words on standard error, or
+        is silent for `ANSWER_SECONDS`."""
         try:
+            if not self._connection.poll(ANSWER_SECONDS):
+                raise RldgError(
+                    f"The actor's process has been silent for {ANSWER_SECONDS} s. The last checkpoint is intact: the same "
+                    "command continues."
+                )
             return unpack(self._connection.recv_bytes())
         except (EOFError, ConnectionResetError):
             raise self._died() from None
