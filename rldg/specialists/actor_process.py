@@ -64,12 +64,13 @@ class ActorProcess:
 
     def receive(self) -> Arrays:
         """Waits for the answer. Raises `RldgError` if the process has died, with its own words on standard error, or
-        is silent for `ANSWER_SECONDS`."""
+        is silent for `ANSWER_SECONDS`.
+        """
         try:
             if not self._connection.poll(ANSWER_SECONDS):
                 raise RldgError(
-                    f"The actor's process has been silent for {ANSWER_SECONDS} s. The last checkpoint is intact: the same "
-                    "command continues."
+                    f"The actor's process has been silent for {ANSWER_SECONDS} s. "
+                    "The last checkpoint is intact: the same command continues."
                 )
             return unpack(self._connection.recv_bytes())
         except (EOFError, ConnectionResetError):
