@@ -11,7 +11,7 @@ better on RL data than on teleoperated data. Expected on two idle cores: under t
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
@@ -26,18 +26,6 @@ from rldg.stage import write_json
 
 ARMS = ("rl", "teleoperator")
 POINTS = 8  # of a curve of success over training
-
-
-@dataclass(frozen=True)
-class Updates:
-    """Updates after which each arm's success rises no more with a longer training (docs/finetune.md has the numbers).
-
-    The noise in a stochastic specialist's actions is learned by heart beyond its number; the teleoperator's pauses and
-    delays take longer to average out.
-    """
-
-    rl: int = 700
-    teleoperator: int = 2000
 
 
 @dataclass(frozen=True)
@@ -58,8 +46,8 @@ class Args:
     seed: int = 0
     # Training seeds of the generalists: one of each arm per seed.
     generalist_seeds: tuple[int, ...] = (0,)
-    # Updates of the generalists.
-    updates: Updates = field(default_factory=Updates)
+    # Updates of each generalist: from here on neither arm's success rises any more (docs/finetune.md).
+    updates: int = 2000
     # Whose habits the teleoperated data has: teleoperator, teleoperator:average or teleoperator:clumsy.
     teleoperator: str = "teleoperator"
 
@@ -116,9 +104,8 @@ def train_generalists(args: Args) -> Runs:
 
 
 def fine_tuning(args: Args, arm: str, out: Path, seed: int) -> finetune.Args:
-    """One arm's training: the same recipe but for its length."""
-    updates = getattr(args.updates, arm)
-    config = FinetuneConfig(steps=updates, checkpoint_every=max(1, updates // POINTS))
+    """One arm's training; the recipe is the same for both."""
+    config = FinetuneConfig(steps=args.updates, checkpoint_every=max(1, args.updates // POINTS))
     return finetune.Args("octo", data=(args.out / "data" / arm,), out=out, seed=seed, config=config)
 
 

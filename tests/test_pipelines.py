@@ -40,7 +40,7 @@ def test_demo_end_to_end(tmp_path: Path) -> None:
         episodes=3,
         trials=4,
         curve_trials=2,
-        updates=demo.Updates(8, 16),
+        updates=16,
     )
     demo.run(args)
     summary = json.loads((args.out / "summary.json").read_text())

@@ -89,7 +89,7 @@ class FinetuneConfig:
     """How a model is trained on a data set. The defaults are tuned for `octo-tiny` on 45 insertion episodes."""
 
     model: str = "octo-tiny"
-    steps: int = 700
+    steps: int = 2000
     batch_size: int = 32
     optimizer: str = "muon"  # "muon": Muon for matrices, Adam for the rest; "adamw": AdamW for all
     learning_rate: float = 3e-3
@@ -102,7 +102,7 @@ class FinetuneConfig:
     brightness: float = 0.1  # largest added brightness, as a share of full scale
     contrast: float = 0.1  # largest relative change of contrast
     color: float = 0.05  # largest relative change of each colour channel
-    checkpoint_every: int = 100  # steps; these checkpoints are kept, so that success can be plotted over training
+    checkpoint_every: int = 250  # steps; these checkpoints are kept, so that success can be plotted over training
     log_every: int = 20
     validation_share: float = 0.0  # of the episodes
 
