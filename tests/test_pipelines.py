@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import demo
+from pipelines import demo, results
 from pipelines.verbs import PipelineError, carry_out, read_result
 from rldg.cli import collect
 
@@ -30,6 +30,11 @@ def test_a_failing_stage_stops_the_pipeline_and_says_which(tmp_path: Path, capfd
     with pytest.raises(PipelineError, match="rldg collect"):
         carry_out(collecting(tmp_path / "good", episodes=500), collecting(tmp_path / "bad", policy="no_such_policy"))
     assert "no_such_policy" in capfd.readouterr().err
+
+
+def test_numbers_in_readme_are_the_committed_results() -> None:
+    table = results.markdown(json.loads(results.RESULTS.read_text(encoding="utf-8")))
+    assert table in results.README.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -111,7 +111,7 @@ _PRIMARY = ImageConfig("primary", "side_1", 256)
 _WRIST = ImageConfig("wrist", "wrist_1", 128)
 
 MODELS: dict[str, ModelConfig] = {
-    # Trains in about two minutes on one core; conditioned on the wrist image and the instruction only (RLDG).
+    # Trains in about four minutes on one core; conditioned on the wrist image and the instruction only (RLDG).
     # Many small patches and one block: its readout is a learned soft arg-max over positions, which is what a few
     # hundred frames suffice for (docs/finetune.md).
     "octo-tiny": ModelConfig(
