@@ -1,5 +1,6 @@
 """Videos of episodes: the cameras side by side above a caption bar, as H.264 that every browser plays."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from rldg.rollout.loop import Subscriber
 SIZE = 240  # pixels a view's side has in the film
 BAR = 28  # pixels of the caption bar
 HOLD_SECONDS = 1.0  # how long the outcome stays on the screen
+# Keeps ffmpeg from being started through a fork, which a process with JAX's threads may not survive.
+os.environ.setdefault("IMAGEIO_FFMPEG_NO_PREVENT_SIGINT", "1")
+
 COLORS = {"": (228, 230, 235), "success": (120, 220, 150), "failure": (255, 150, 120)}
 
 
