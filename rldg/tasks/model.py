@@ -10,4 +10,4 @@ Pose = tuple[float, float, float, float, float, float, float]
 class FrozenModel(BaseModel):
     """Immutable, rejects unknown fields and non-finite numbers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
