@@ -51,6 +51,8 @@ def test_something_runs_every_command_of_readme(command):
 def test_every_rldg_command_is_one_that_its_verb_takes(line):
     verb, *arguments = shlex.split(line)[1:]
     module = importlib.import_module(f"rldg.cli.{verb}")
+    if hasattr(module, "VERBS"):
+        module = importlib.import_module(f"rldg.cli.{verb}.{arguments.pop(0)}")
     arguments = arguments or [module.DEFAULT] if hasattr(module, "DEFAULT") else arguments
     config = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes)
     assert tyro.cli(module.Args, args=arguments, config=config)

@@ -2,13 +2,16 @@
 
 A verb is a module `rldg.cli.<verb>` with a docstring (its help, with an example), `Args` (a frozen dataclass, or a
 union of them for subcommands; `DEFAULT` names the one that may be left out) and `main(args) -> int`, the exit status:
-0 success, 1 a failed check. Only the module of the verb that was asked for is imported, so that help answers at once.
+0 success, 1 a failed check. A package with `VERBS` of its own is a group: `rldg data show` is `rldg.cli.data.show`.
+Only the module of the verb that was asked for is imported, so that help answers at once.
 """
 
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from keyword import iskeyword
+from types import ModuleType
 
 from rldg import __version__
 from rldg.errors import RldgError, UnknownNameError, UsageError
@@ -18,7 +21,7 @@ VERBS = {
     "tasks": "list, show and check task files",
     "train": "train a specialist on one task by reinforcement learning",
     "collect": "roll a policy out and write its episodes as an RLDS data set",
-    "data": "validate, inspect, edit, merge and describe data sets",
+    "data": "inspect data sets",
     "finetune": "fine-tune a generalist on data sets",
     "evaluate": "run a policy on locked scenes: success, cycle time, failures, videos",
     "compare": "compare two evaluations of the same scenes: the paired difference and its interval",
@@ -35,10 +38,9 @@ EXAMPLES = """\
 
 def help_text() -> str:
     """What `rldg --help` says."""
-    verbs = "\n".join(f"  {name:<10}{line}" for name, line in VERBS.items())
     return (
         "usage: rldg VERB ...\n\nNarrow reinforcement learning turned into data for generalist robot policies.\n\n"
-        f"verbs:\n{verbs}\n\nfrom a task to an evaluated generalist:\n{EXAMPLES}\n\n"
+        f"verbs:\n{_listed(VERBS)}\n\nfrom a task to an evaluated generalist:\n{EXAMPLES}\n\n"
         "`rldg VERB --help` says more about a verb. Every verb takes --json: one line of JSON, last on standard output."
         "\n"
         "Exit status: 0 success, 1 failed check, 2 wrong usage, 130 interrupted."
@@ -60,12 +62,40 @@ def dispatch(command_line: Sequence[str]) -> int:
     if verb not in VERBS:
         raise UnknownNameError("verb", verb, VERBS)
     module = importlib.import_module(f"rldg.cli.{verb}")
+    return _dispatch_group(module, rest) if hasattr(module, "VERBS") else _call(module, verb, rest)
+
+
+def _dispatch_group(group: ModuleType, command_line: Sequence[str]) -> int:
+    """Carries out `rldg GROUP VERB ...`, where the group is a package with a module per verb."""
+    name = group.__name__.removeprefix("rldg.cli.")
+    verb = command_line[0] if command_line else ""
+    if verb in ("", "-h", "--help", "help"):
+        text = f"usage: rldg {name} VERB ...\n\n{group.__doc__}\nverbs:\n{_listed(group.VERBS)}"
+        print(text, file=sys.stdout if verb else sys.stderr)
+        return 0 if verb else 2
+    if verb not in group.VERBS:
+        raise UnknownNameError(f"verb of `rldg {name}`", verb, group.VERBS)
+    module = importlib.import_module(f"{group.__name__}.{_module_name(verb)}")
+    return _call(module, f"{name} {verb}", command_line[1:])
+
+
+def _call(module: ModuleType, verb: str, rest: Sequence[str]) -> int:
+    """Reads a verb's arguments and carries it out."""
     import tyro  # only here: help and unknown verbs need no parser
 
     if hasattr(module, "DEFAULT") and (not rest or (rest[0].startswith("--") and rest[0] != "--help")):
-        rest.insert(0, module.DEFAULT)
+        rest = [module.DEFAULT, *rest]
     config = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes)
     return module.main(tyro.cli(module.Args, prog=f"rldg {verb}", description=module.__doc__, args=rest, config=config))
+
+
+def _module_name(verb: str) -> str:
+    """`import` cannot be the name of a module that is imported the usual way, so it is `import_`."""
+    return f"{verb}_" if iskeyword(verb) else verb
+
+
+def _listed(verbs: Mapping[str, str]) -> str:
+    return "\n".join(f"  {name:<10}{line}" for name, line in verbs.items())
 
 
 def run() -> None:

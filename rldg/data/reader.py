@@ -108,7 +108,7 @@ class Dataset(Sequence[StoredEpisode]):
 
     def __getitem__(self, index: Any) -> Any:
         entry = self.entries[index]
-        columns = _decoded(entry.file, entry.record, read_record(entry.file, entry.offset, entry.record), self.fields)
+        columns = _decoded(entry.file, entry.record, self.record(index), self.fields)
         return StoredEpisode(
             entry.metadata,
             {
@@ -117,6 +117,11 @@ class Dataset(Sequence[StoredEpisode]):
                 if name.startswith(_STEPS)
             },
         )
+
+    def record(self, index: int) -> bytes:
+        """The serialised `tf.train.Example` of an episode, as it stands on disk."""
+        entry = self.entries[index]
+        return read_record(entry.file, entry.offset, entry.record)
 
     def __iter__(self) -> Iterator[StoredEpisode]:
         return (self[i] for i in range(len(self)))

@@ -4,6 +4,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import tensorflow_datasets as tfds
 
@@ -34,29 +35,30 @@ def dataset_name(folder: Path) -> tuple[str, str]:
 
 
 class DatasetWriter:
-    """Adds episodes to the data set in `folder`, which is created, or continued after whatever ended it.
+    """Adds episodes to one split of the data set in `folder`, which is created, or continued after whatever ended it.
 
     An episode exists once its file carries its final name. `features.json` and `dataset_info.json` are derived from
-    the files that exist, so `tfds.builder_from_directory(folder)` reads the folder at any time.
+    the files that exist, so `tfds.builder_from_directory(folder)` reads the folder at any time. Several splits of one
+    folder are written one after the other, each by a writer of its own.
+
+    Args:
+        folder: of the data set.
+        split: "train", or what else the episodes are for ("val" is the name that Octo and OpenVLA look for).
+        name: of the data set; by default what `dataset_name` says.
     """
 
-    def __init__(self, folder: Path, split: str = "train") -> None:
+    def __init__(self, folder: Path, split: str = "train", *, name: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob("*.tmp"):
             leftover.unlink()
         self.folder = folder
-        self.name, self._version = dataset_name(folder)
+        known, self._version = dataset_name(folder)
+        self.name = name or known
         self._split = split
-        self._template = tfds.core.ShardedFileTemplate(
-            data_dir=tfds.core.Path(folder),
-            dataset_name=self.name,
-            split=split,
-            filetype_suffix="tfrecord",
-            template=TEMPLATE,
-        )
         self._sizes: dict[int, int] = {}  # episode -> bytes
         for path in folder.glob(f"{self.name}-{split}.tfrecord-*"):
             self._sizes[int(path.name.rsplit("-", 1)[1])] = path.stat().st_size
+        self._other_splits = _described_splits(folder, except_for=split)
         features = folder / "features.json"
         self._features = json.loads(features.read_text(encoding="utf-8")) if features.exists() else None
         if self._sizes and self._features:
@@ -64,12 +66,12 @@ class DatasetWriter:
 
     @property
     def indices(self) -> set[int]:
-        """The episodes that exist."""
+        """The episodes of this split that exist."""
         return set(self._sizes)
 
     def path(self, index: int) -> Path:
         """The file of episode `index`."""
-        return Path(self._template.sharded_filepath(shard_index=index, num_shards=None))
+        return Path(self._template(self._split).sharded_filepath(shard_index=index, num_shards=None))
 
     def write(self, index: int, episode: Episode) -> None:
         """Adds `episode` as number `index`.
@@ -77,43 +79,77 @@ class DatasetWriter:
         Raises:
             DatasetError: `index` exists, or the episode has other cameras, picture sizes or parts than the data set.
         """
+        self.write_record(index, encode(episode_columns(episode)), episode_features(episode).to_json())
+
+    def write_record(self, index: int, record: bytes, features: dict[str, Any]) -> None:
+        """Adds a serialised `tf.train.Example` as number `index`, as it is.
+
+        Args:
+            index: the episode's number in this split.
+            record: what `rldg.data.example.encode` gives, or a record of another data set.
+            features: what the record holds, as the content of a `features.json`.
+
+        Raises:
+            DatasetError: `index` exists, or the data set holds other features.
+        """
         path = self.path(index)
         if index in self._sizes:
             raise DatasetError(f"{path} exists already; an episode is never written twice.")
-        features = episode_features(episode).to_json()
         if self._features is None:
-            _write_durably(self.folder / "features.json", json.dumps(features, indent=2).encode())
+            write_durably(self.folder / "features.json", json.dumps(features, indent=2).encode())
             self._features = features
         elif features != self._features:
             raise DatasetError(
-                f"Episode {episode.metadata.episode_id} has other cameras, picture sizes or state parts than the "
-                f"data set in {self.folder}; write it to another folder."
+                f"Episode {index} has other cameras, picture sizes or state parts than the data set in {self.folder}; "
+                f"write it to another folder."
             )
-        record = frame(encode(episode_columns(episode)))
-        _write_durably(path, record)
-        self._sizes[index] = len(record)
+        framed = frame(record)
+        write_durably(path, framed)
+        self._sizes[index] = len(framed)
         self._write_info()
+
+    def _template(self, split: str) -> Any:
+        return tfds.core.ShardedFileTemplate(
+            data_dir=tfds.core.Path(self.folder),
+            dataset_name=self.name,
+            split=split,
+            filetype_suffix="tfrecord",
+            template=TEMPLATE,
+        )
 
     def _write_info(self) -> None:
         """Describes the episodes 0 .. n-1 that exist without a gap, which is all that TFDS can address."""
         count = next(i for i in range(len(self._sizes) + 1) if i not in self._sizes)
-        split = tfds.core.SplitInfo(
-            name=self._split,
-            shard_lengths=[1] * count,
-            num_bytes=sum(self._sizes[i] for i in range(count)),
-            filename_template=self._template,
-        )
+        described = {self._split: ([1] * count, sum(self._sizes[i] for i in range(count))), **self._other_splits}
+        splits = [
+            tfds.core.SplitInfo(
+                name=name, shard_lengths=lengths, num_bytes=size, filename_template=self._template(name)
+            )
+            for name, (lengths, size) in sorted(described.items())
+        ]
         info = tfds.core.DatasetInfo(
             builder=tfds.core.DatasetIdentity(
                 self.name, tfds.core.Version(self._version), str(self.folder), module_name=""
             ),
             description="Robot episodes in RLDS, collected with rldg.",
-            split_dict=tfds.core.SplitDict([split]),
+            split_dict=tfds.core.SplitDict(splits),
         )
-        _write_durably(self.folder / "dataset_info.json", info.as_json.encode())
+        write_durably(self.folder / "dataset_info.json", info.as_json.encode())
 
 
-def _write_durably(path: Path, content: bytes) -> None:
+def _described_splits(folder: Path, except_for: str) -> dict[str, tuple[list[int], int]]:
+    """Name -> (episodes per file, bytes) of the other splits that `dataset_info.json` lists."""
+    info = folder / "dataset_info.json"
+    if not info.exists():
+        return {}
+    return {
+        split["name"]: (list(map(int, split.get("shardLengths", []))), int(split.get("numBytes", 0)))
+        for split in json.loads(info.read_text(encoding="utf-8")).get("splits", [])
+        if split["name"] != except_for
+    }
+
+
+def write_durably(path: Path, content: bytes) -> None:
     """Writes so that after a crash `path` is either absent or older, or whole: contents first, then the name."""
     temporary = path.with_name(path.name + ".tmp")
     with open(temporary, "wb") as file:

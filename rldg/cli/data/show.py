@@ -1,9 +1,8 @@
-"""Looks into RLDS data sets.
+"""Prints what a data set holds, or one of its episodes, step by step.
 
 Examples:
-  rldg data show runs/data      what the data set holds
-  rldg data show runs/data 3    one episode, step by step
-  rldg data stats runs/data     mean, deviation, bounds and quantiles of actions and states
+  rldg data show runs/data
+  rldg data show runs/data 3
 """
 
 from collections import Counter
@@ -22,46 +21,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Show:
-    """Prints what a data set, or one of its episodes, holds."""
+class Args:
+    """Arguments of `rldg data show`."""
 
+    # The data set: the folder with `features.json`.
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
-    """The data set: the folder with `features.json`."""
+    # An episode's number, from 0.
     episode: Annotated[int | None, tyro.conf.Positional, tyro.conf.arg(metavar="EPISODE")] = None
-    """An episode's number, from 0."""
+    # One line of JSON on standard output.
     json: bool = False
-    """One line of JSON on standard output."""
 
 
-@dataclass(frozen=True)
-class Stats:
-    """Prints the statistics by which actions and states are normalised."""
-
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
-    """The data set: the folder with `features.json`."""
-    failures: bool = False
-    """Take failed episodes in, too."""
-    action: str = "action"
-    """Column of the actions; foreign data sets have e.g. `eef_action`."""
-    json: bool = False
-    """One line of JSON on standard output."""
-
-
-Args = Annotated[Show, tyro.conf.subcommand("show")] | Annotated[Stats, tyro.conf.subcommand("stats")]
-
-
-def main(args: Show | Stats) -> int:
+def main(args: Args) -> int:
     """Exit status 0, or by exception 1 for a data set that is broken."""
-    from rldg.data.reader import open_dataset
+    from rldg.data.reader import open_dataset  # TFDS: not for --help
 
     dataset = open_dataset(args.folder)
-    match args:
-        case Show(episode=None):
-            emit(*_overview(dataset, args.json))
-        case Show(episode=int(number)):
-            emit(*_episode(dataset, number, args.json))
-        case Stats():
-            emit(*_statistics(dataset, args))
+    if args.episode is None:
+        emit(*_overview(dataset, args.json))
+    else:
+        emit(*_episode(dataset, args.episode, args.json))
     return 0
 
 
@@ -108,18 +87,3 @@ def _episode(dataset: "Dataset", number: int, as_json: bool) -> tuple[dict[str, 
     )
     columns = {name: episode.steps[name] for name in (*actions, "reward", "is_terminal") if name in episode.steps}
     return {"metadata": episode.metadata, "length": len(episode), "steps": columns}, as_json, text
-
-
-def _statistics(dataset: "Dataset", args: Stats) -> tuple[dict[str, Any], bool, str]:
-    from rldg.data.statistics import compute_statistics
-
-    statistics = compute_statistics(dataset if args.failures else dataset.successes(), action=args.action)
-    header = ("column", "dimension", "mean", "std", "min", "q01", "q99", "max")
-    rows = [
-        (name, i, *(f"{statistics[name][key][i]:.5g}" for key in header[2:]))
-        for name in ("action", "proprio")
-        if name in statistics
-        for i in range(len(statistics[name]["mean"]))
-    ]
-    counts = f"{statistics['num_transitions']} steps in {statistics['num_trajectories']} episodes"
-    return statistics, args.json, f"{counts}\n{table(header, rows)}"
