@@ -59,7 +59,9 @@ def finetune(
     prepare_jax()
     start = load_checkpoint(init) if init else None
     model = start.model if start else model_config(config.model)
-    inputs = {str(folder): file_hash(folder) for folder in data} | ({"init": start.weight_hash} if start else {})
+    inputs = {f"data_{number}": file_hash(folder) for number, folder in enumerate(data)} | (
+        {"init": start.weight_hash} if start else {}
+    )
     configuration = {"config": to_json(config), "model": to_json(model)}
     with stage(out, "finetune octo", configuration, seed=seed, inputs=inputs, overwrite=overwrite) as run:
         if not run.finished:
