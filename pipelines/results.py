@@ -1,22 +1,33 @@
 """The numbers in README: gathered from finished runs into docs/results.json, and from there into README's table.
 
 python -m pipelines.results                      # README from docs/results.json
-python -m pipelines.results --run runs/evidence  # the same, after reading a finished demo afresh
+python -m pipelines.results --runs runs/demo_*   # the same, after reading finished demos of several seeds afresh
+
+The demos that are read differ in every seed, each being made by
+`python -m pipelines.demo --seed 1 --generalist-seeds 1 --out runs/demo_1`.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import tyro
 
+from rldg.evaluation.compare import compare, find_evaluations
 from rldg.evaluation.statistics import wilson
-from rldg.evaluation.trials import read_summary
+from rldg.evaluation.trials import Summary
 from rldg.stage import write_json
 
 RESULTS = Path("docs/results.json")
 README = Path("README.md")
+ROWS = {
+    "specialist": "RL specialist, from state",
+    "rl": "Octo on {episodes} RL episodes",
+    "teleoperator": "Octo on {episodes} teleoperated episodes",
+}
 BEGIN, END = "<!-- results: python -m pipelines.results -->", "<!-- end of results -->"
 
 
@@ -24,44 +35,63 @@ BEGIN, END = "<!-- results: python -m pipelines.results -->", "<!-- end of resul
 class Args:
     """Arguments of the pipeline."""
 
-    # A finished demo to read; without it docs/results.json stays as it is.
-    run: Path | None = None
+    # Finished demos to read; without any docs/results.json stays as it is.
+    runs: tuple[Path, ...] = ()
 
 
-def gather(run: Path) -> dict[str, Any]:
-    """What README says of a finished demo."""
-    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    cycles = {}
-    for arm in ("specialist", "rl", "teleoperator"):
-        found = [read_summary(path) for path in sorted((run / "evaluation" / arm).rglob("summary.json"))]
-        steps = sum((one.cycle_steps or 0) * one.successes for one in found)
-        cycles[arm] = round(steps / max(1, sum(one.successes for one in found)), 1)
-    return summary | {"cycle_steps": cycles}
+def gather(runs: Sequence[Path]) -> dict[str, Any]:
+    """What README says of finished demos: successes summed up, times and steps by demo."""
+    summaries = [json.loads((run / "summary.json").read_text(encoding="utf-8")) for run in runs]
+    arms = {arm: [e for run in runs for e in find_evaluations(run / "evaluation" / arm)] for arm in ROWS}
+    difference = compare(arms["rl"], arms["teleoperator"]).difference
+    return {
+        "task": summaries[0]["specialist"]["task"],
+        "episodes": summaries[0]["generalists"][0]["episodes"],
+        "wall_seconds": [summary["wall_seconds"] for summary in summaries],
+        "train_seconds": [summary["specialist"]["train_seconds"] for summary in summaries],
+        "policies": {arm: _outcomes([e.summary for e in found]) for arm, found in arms.items()},
+        "paired_difference": {name: round(getattr(difference, name), 4) for name in ("mean", "low", "high")},
+    }
+
+
+def _outcomes(found: Sequence[Summary]) -> dict[str, Any]:
+    successes = [one.successes for one in found]
+    steps = sum((one.cycle_steps or 0) * one.successes for one in found)
+    return {
+        "successes": successes,
+        "trials": [one.trials for one in found],
+        "cycle_steps": round(steps / max(1, sum(successes)), 1),
+    }
 
 
 def markdown(results: dict[str, Any]) -> str:
     """README's table."""
-    specialist, difference = results["specialist"], results["paired_difference"]
-    rows = [("RL specialist, from state", specialist["successes"], specialist["trials"], "specialist")]
-    for arm in results["generalists"]:
-        label = {"rl": "RL", "teleoperator": "teleoperated"}[arm["data"]]
-        rows.append((f"Octo on {arm['episodes']} {label} episodes", arm["successes"], arm["trials"], arm["data"]))
-    lines = ["| policy | successes | 95 % interval | steps per success |", "|---|---|---|---|"]
-    for label, successes, trials, arm in rows:
+    lines = [
+        "| policy | successes, by seed | in all | 95 % interval | steps per success |",
+        "|---|---|---|---|---|",
+    ]
+    for arm, label in ROWS.items():
+        found = results["policies"][arm]
+        by_seed = ", ".join(map(str, found["successes"]))
+        successes, trials = sum(found["successes"]), sum(found["trials"])
         low, high = wilson(successes, trials)
-        lines.append(f"| {label} | {successes}/{trials} | {low:.0%} .. {high:.0%} | {results['cycle_steps'][arm]} |")
-    low, mean, high = (100 * difference[name] for name in ("low", "mean", "high"))
+        label = label.format(episodes=results["episodes"])
+        lines.append(
+            f"| {label} | {by_seed} | {successes}/{trials} | {low:.0%} .. {high:.0%} | {found['cycle_steps']} |"
+        )
+    low, mean, high = (100 * results["paired_difference"][name] for name in ("low", "mean", "high"))
     lines.append(
         f"\nRL minus teleoperated, on the same scenes: {mean:+.0f} points, 95 % interval {low:+.0f} .. {high:+.0f} "
-        f"(`{specialist['task']}`)."
+        f"(`{results['task']}`). One demo takes {median(results['wall_seconds']) / 60:.1f} minutes, its specialist "
+        f"{median(results['train_seconds']):.0f} s (medians, two idle cores)."
     )
     return "\n".join(lines)
 
 
 def main(args: Args) -> None:
-    """Writes docs/results.json, if a run is given, and README's table."""
-    if args.run is not None:
-        write_json(RESULTS, gather(args.run))
+    """Writes docs/results.json, if runs are given, and README's table."""
+    if args.runs:
+        write_json(RESULTS, gather(args.runs))
     text = README.read_text(encoding="utf-8")
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
