@@ -1,4 +1,4 @@
-"""Specialists from several seeds: success on locked scenes, steps, and wall time of the whole training, beside their bounds.
+"""Specialists over seeds: success on locked scenes, steps, and wall time of the training, beside their bounds.
 
     python -m benchmarks.specialists [--seeds 1 2 3] [--out benchmarks/results/specialists.json]
 
