@@ -7,7 +7,7 @@ successes (15 each), the same of the simulated teleoperator; one small Octo on e
 connectors. Each specialist is tried on all seven too.
 
 Claim (RLDG, section 4): RL data does better on the seen connectors (OpenVLA +23, Octo +37 points) and on the unseen
-ones (Octo 50/80). Expected on two idle cores: forty minutes.
+ones (Octo 50/80). Expected on two idle cores: a quarter of an hour.
 """
 
 from dataclasses import asdict, dataclass
@@ -95,11 +95,11 @@ def run(args: Args) -> None:
 def summarise(out: Path, policies: tuple[str, ...]) -> None:
     """Writes `summary.json` and prints the table."""
     found = {name: find_evaluations(out / "evaluation" / name) for name in policies}
-    rows, cells = [], []
+    rows, cells, differences = [], [], {}
     for group, tasks in {"seen": SEEN, "unseen": unseen()}.items():
         arms = [[e for e in found[arm] if e.summary.task in tasks] for arm in ARMS]
         difference = compare(*arms).difference
-        cells.append({"connectors": group, "paired_difference": asdict(difference)})
+        differences[group] = asdict(difference)
         rows.append(
             (
                 group,
@@ -113,8 +113,11 @@ def summarise(out: Path, policies: tuple[str, ...]) -> None:
             successes, trials = sum(s.successes for s in chosen), sum(s.trials for s in chosen)
             low, high = wilson(successes, trials)
             rows.append((group, name, f"{successes}/{trials}", f"{low:.1%} .. {high:.1%}"))
-            cells += [{"policy": name, "task": s.task, "successes": s.successes, "trials": s.trials} for s in chosen]
-    write_json(out / "summary.json", cells)
+            cells += [
+                {"policy": name, "connectors": group, "task": s.task, "successes": s.successes, "trials": s.trials}
+                for s in chosen
+            ]
+    write_json(out / "summary.json", {"paired_differences": differences, "successes": cells})
     print(table(("connectors", "policy", "success", "95 % interval"), rows))
 
 
