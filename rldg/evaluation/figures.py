@@ -127,7 +127,7 @@ def specialist_curve(runs: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
         for lines in runs.values():
             steps = [line["env_steps"] for line in lines]
             axes.plot(steps, [line["success"] for line in lines], color=ARM_COLORS["specialist"])
-            if "wall_seconds" in lines[-1]:
+            if "wall_seconds" in lines[-1] and len(runs) == 1:
                 axes.annotate(
                     f"after\n{lines[-1]['wall_seconds']:.0f} s", (steps[-1], lines[-1]["success"]), xytext=(6, 0),
                     textcoords="offset points", va="center", color=MUTED, annotation_clip=False,

@@ -80,7 +80,8 @@ def _arms(evaluations: list[Evaluation], folder: Path) -> list[Arm]:
         parts = evaluation.folder.relative_to(folder).parts
         key = next((part for part in parts if part in ARMS), "")
         key = key or evaluation.summary.policy
-        arms.setdefault(key, Arm(key, ARMS.get(key, key), [])).evaluations.append(evaluation)
+        label = ARMS.get(key) or "/".join(Path(key).parts[-2:])
+        arms.setdefault(key, Arm(key, label, [])).evaluations.append(evaluation)
     order = list(ARMS)
     return sorted(arms.values(), key=lambda arm: (order.index(arm.key) if arm.key in order else len(order), arm.key))
 
