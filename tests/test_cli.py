@@ -62,7 +62,7 @@ def test_every_verb_has_help_with_an_example_and_takes_json(verb, capsys):
         cli.dispatch([*verb.split(), "--help"])
     assert end.value.code == 0
     help_text = capsys.readouterr().out
-    assert re.search(rf"Examples?:\s.*rldg {verb}", help_text, re.DOTALL)
+    assert re.search(rf"Examples?\b.*:\s.*rldg {verb}", help_text, re.DOTALL)
     assert "--json" in help_text or "subcommands" in help_text
 
 
