@@ -6,4 +6,10 @@ Example: rldg data show runs/data
 VERBS = {
     "show": "what a data set holds, or one of its episodes",
     "stats": "mean, deviation, bounds and quantiles of actions and states",
+    "filter": "the episodes that satisfy a condition, as a new data set",
+    "drop": "all episodes but some, as a new data set",
+    "relabel": "other instructions or outcomes, as a new data set",
+    "merge": "several data sets as one",
+    "split": "whole episodes set aside for validation, in a new data set",
+    "subsample": "episodes drawn at random, as a new data set",
 }

@@ -45,6 +45,9 @@ def main(args: Args) -> int:
 
 
 def _overview(dataset: "Dataset", as_json: bool) -> tuple[dict[str, Any], bool, str]:
+    from rldg.data.lineage import read_lineage
+
+    lineage = read_lineage(dataset.folder)
     lengths = [entry.length for entry in dataset.entries]
     reasons = Counter(e.metadata.get("failure_reason") or "unknown" for e in dataset.entries if not e.success)
     result = {
@@ -54,11 +57,13 @@ def _overview(dataset: "Dataset", as_json: bool) -> tuple[dict[str, Any], bool, 
         "steps": dataset.steps,
         "shortest": min(lengths, default=0),
         "longest": max(lengths, default=0),
+        "lineage": lineage.summary() if lineage else [],
         "fields": {name: _kind(field) for name, field in sorted(dataset.fields.items())},
     }
     text = (
         f"{result['episodes']} episodes, {result['successes']} of them successful, {result['steps']} steps "
         f"({result['shortest']} to {result['longest']} per episode)\n"
+        + "".join(f"{line}\n" for line in result["lineage"])
         + "".join(f"failed by {reason}: {number}\n" for reason, number in reasons.most_common())
         + table(("field", "holds"), list(result["fields"].items()))
     )
@@ -71,9 +76,13 @@ def _kind(field: "Field") -> str:
 
 
 def _episode(dataset: "Dataset", number: int, as_json: bool) -> tuple[dict[str, Any], bool, str]:
+    from rldg.data.lineage import read_lineage
+
     if not 0 <= number < len(dataset):
         raise UsageError(f"{dataset.folder} has episodes 0 to {len(dataset) - 1}, not {number}.")
     episode = dataset[number]
+    lineage = read_lineage(dataset.folder)
+    origins = [(parent.path, origin) for parent, origin in lineage.trace(number)] if lineage else []
     actions = [name for name in ("action", "eef_action", "base_action") if name in episode.steps]
     reward = episode.steps.get("reward", [""] * len(episode))
     rows = (
@@ -82,8 +91,15 @@ def _episode(dataset: "Dataset", number: int, as_json: bool) -> tuple[dict[str, 
         else []
     )
     text = (
-        "\n".join(f"{name}: {value}" for name, value in episode.metadata.items())
+        "".join(f"from episode {o.episode} of '{o.split}' in {path}\n" for path, o in origins)
+        + "\n".join(f"{name}: {value}" for name, value in episode.metadata.items())
         + f"\n\n{table(('step', 'reward', actions[0] if actions else ''), rows)}"
     )
     columns = {name: episode.steps[name] for name in (*actions, "reward", "is_terminal") if name in episode.steps}
-    return {"metadata": episode.metadata, "length": len(episode), "steps": columns}, as_json, text
+    result = {
+        "metadata": episode.metadata,
+        "length": len(episode),
+        "origins": [{"path": path, **origin.model_dump()} for path, origin in origins],
+        "steps": columns,
+    }
+    return result, as_json, text
