@@ -10,6 +10,7 @@ from rldg.data.writer import write_durably
 from rldg.errors import DatasetError
 
 LINEAGE = "lineage.json"
+MOST_EDITS = 50  # in a row: parents are nested, and JSON that is nested much deeper is refused by its readers
 
 
 class Origin(BaseModel):
@@ -47,6 +48,11 @@ class Lineage(BaseModel):
     rldg_version: str
     parents: tuple[Parent, ...]
     episodes: dict[str, tuple[Origin, ...]]  # split -> of each of its episodes in their order
+
+    @property
+    def depth(self) -> int:
+        """How many edits in a row it tells of."""
+        return 1 + max((parent.lineage.depth for parent in self.parents if parent.lineage), default=0)
 
     def trace(self, episode: int, split: str = "train") -> list[tuple[Parent, Origin]]:
         """The way back of one episode: the parent it came from, and its place there; then that one's parent, and so on.

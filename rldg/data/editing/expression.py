@@ -24,9 +24,10 @@ _NODES = (
     ast.List, ast.Tuple, ast.Set,
 )  # fmt: skip
 _OPERATORS = (
-    ast.Add, ast.Sub, ast.Div, ast.FloorDiv, ast.UAdd, ast.USub, ast.Not, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt,
-    ast.GtE, ast.In, ast.NotIn, ast.Is, ast.IsNot,
+    ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.UAdd, ast.USub, ast.Not, ast.Eq, ast.NotEq, ast.Lt,
+    ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn, ast.Is, ast.IsNot,
 )  # fmt: skip
+_ALLOWED = (*_NODES, *_OPERATORS, ast.And, ast.Or, ast.Load)
 
 
 class Condition:
@@ -37,18 +38,16 @@ class Condition:
         valid: the names that it may use.
 
     Raises:
-        UnknownNameError: it uses another name.
-        UsageError: it is not an expression, or longer than `MOST_CHARACTERS`.
+        UnknownNameError: it uses another name, or a method that is not in `METHODS`.
+        UsageError: it is not an expression, or one that is not allowed, or longer than `MOST_CHARACTERS`.
     """
 
     def __init__(self, text: str, valid: Iterable[str]) -> None:
         self.text = text
         self._tree = _parsed(text)
-        used = {node.id for node in ast.walk(self._tree) if isinstance(node, ast.Name)}
         known = set(valid)
-        for name in sorted(used - known - FUNCTIONS.keys()):
-            raise UnknownNameError(f"name in the condition {text!r}:", name, {*known, *FUNCTIONS, "True", "False"})
-        self.names = used & known
+        _check(self._tree, text, known)
+        self.names = {node.id for node in ast.walk(self._tree) if isinstance(node, ast.Name)} & known
         self._evaluator = _evaluator()
 
     def __call__(self, values: Mapping[str, Any]) -> bool:
@@ -75,6 +74,18 @@ def _parsed(text: str) -> ast.expr:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else _sentence(error)
         raise UsageError(f"The condition {text!r} is no expression ({reason}); valid is e.g. {_EXAMPLE!r}.") from None
+
+
+def _check(tree: ast.expr, text: str, names: set[str]) -> None:
+    for node in ast.walk(tree):
+        if not isinstance(node, _ALLOWED):
+            raise UsageError(
+                f"The condition {text!r} uses {type(node).__name__}, which is not allowed; valid is e.g. {_EXAMPLE!r}."
+            )
+        if isinstance(node, ast.Name) and node.id not in names | FUNCTIONS.keys():
+            raise UnknownNameError(f"name in the condition {text!r}:", node.id, {*names, *FUNCTIONS, "True", "False"})
+        if isinstance(node, ast.Attribute) and node.attr not in METHODS:
+            raise UnknownNameError(f"method in the condition {text!r}:", node.attr, METHODS)
 
 
 def _evaluator() -> simpleeval.SimpleEval:

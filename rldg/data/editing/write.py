@@ -8,10 +8,10 @@ from tqdm import tqdm
 
 from rldg.data.editing.source import Place, Plan, Source
 from rldg.data.example import Columns, replace_columns
-from rldg.data.lineage import Lineage, Origin, Parent, read_lineage, write_lineage
+from rldg.data.lineage import MOST_EDITS, Lineage, Origin, Parent, read_lineage, write_lineage
 from rldg.data.manifest import write_manifest
-from rldg.data.writer import DatasetWriter
-from rldg.errors import StageError, UsageError
+from rldg.data.writer import DatasetWriter, write_durably
+from rldg.errors import DatasetError, StageError, UsageError
 from rldg.stage import RECORD, code_version, stage
 
 
@@ -42,12 +42,15 @@ def write_edit(
 
     Raises:
         UsageError: `out` is, holds or lies in one of the sources.
+        DatasetError: the lineage would be too long.
         StageError: `out` holds something else, or is in use.
     """
     _check_target(out, sources, overwrite)
     changes = change or (lambda place: {})
     plan = {split: places for split, places in sorted(plan.items()) if places}
     lineage = _lineage(operation, parameters, sources, plan, changes)
+    if lineage.depth > MOST_EDITS:
+        raise DatasetError(f"{sources[0].folder} went through {MOST_EDITS} edits, which is as many as a lineage holds.")
     places = [place for split in plan.values() for place in split]
     inputs = {f"parent_{number}": source.sha256 for number, source in enumerate(sources)}
     seed = parameters.get("seed", 0)
@@ -55,6 +58,8 @@ def write_edit(
         if current.finished:
             return current.result
         write_lineage(out, lineage)
+        for labels in sources[0].folder.glob("*.labels.txt"):  # where TFDS keeps the names of classes
+            write_durably(out / labels.name, labels.read_bytes())
         features = sources[0].features
         with tqdm(total=len(places), unit="episode", desc=operation, dynamic_ncols=True) as bar:
             for split, chosen in plan.items():
