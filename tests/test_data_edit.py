@@ -34,6 +34,7 @@ from rldg.data.reader import open_dataset
 from rldg.data.tfrecord import frame
 from rldg.data.writer import DatasetWriter
 from rldg.errors import DatasetError, RldgError, StageError, UnknownNameError, UsageError
+from rldg.stage import stage
 from rldg.tasks import load_task
 from tests.synthetic_episodes import make_episode
 
@@ -123,6 +124,7 @@ def test_filter_keeps_what_satisfies_the_condition_and_copies_it(folder, tmp_pat
         ("task == 'usb_insertion'", DatasetError, "task is 'usb_a_insertion' or 'vga_insertion'"),
         ("steps > 100", DatasetError, r"steps is 3 or 4 or 5 or 6\)"),
         ("9**9**9 > steps", UsageError, "uses Pow, which is not allowed"),
+        ("round(5, -999999999) == 5", UnknownNameError, "'round'"),
         ("steps < 1 << 9999999", UsageError, "uses LShift"),
         ("task == 'a' * 999999999", UsageError, "'mul' takes numbers"),
         ("task == '%999999999d' % 1", UsageError, "'mod' takes numbers"),
@@ -330,8 +332,12 @@ def test_merge_refuses_what_does_not_go_together(folder, tmp_path):
     ):
         merge_datasets([folder, faster], tmp_path / "out")
     wide = written(tmp_path / "wide", [make_episode(0, size=32, cameras=("wrist", "side"))])
-    with pytest.raises(DatasetError, match=r"image_side' is absent in .*original.*image_wrist' is .*24, 24.*32, 32"):
+    with pytest.raises(DatasetError, match=r"image_side' is absent in .*original.*image_wrist' is Image .*24.*32"):
         merge_datasets([folder, wide], tmp_path / "out")
+    png = written(tmp_path / "png", [episode_of(0, episode_id="y")]) / "features.json"
+    png.write_text(png.read_text().replace('"jpeg"', '"png"'))
+    with pytest.raises(DatasetError, match=r'different features: .*image_wrist.*"jpeg".*original, .*"png".*png\.$'):
+        merge_datasets([folder, png.parent], tmp_path / "out")
     with pytest.raises(UsageError, match="two or more different"):
         merge_datasets([folder, folder], tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -514,11 +520,15 @@ def test_nothing_is_written_into_an_original_or_over_other_files(folder, tmp_pat
         for overwrite in (False, True):
             with pytest.raises(UsageError, match="overlap"):
                 filter_dataset(folder, "success", out, overwrite=overwrite)
-    (tmp_path / "notes.txt").write_text("mine")
+    with stage(tmp_path / "busy", "data filter", {}), pytest.raises(StageError, match="in use by process"):
+        filter_dataset(folder, "success", tmp_path / "busy")
+    target = tmp_path / "full"
+    target.mkdir()
+    (target / "notes.txt").write_text("mine")
     for overwrite in (False, True):
         with pytest.raises(StageError, match="no run of ours"):
-            filter_dataset(folder, "success", tmp_path, overwrite=overwrite)
-    assert [path.name for path in tmp_path.iterdir() if path.name != ".lock"] == ["notes.txt"]
+            filter_dataset(folder, "success", target, overwrite=overwrite)
+    assert [path.name for path in target.iterdir() if path.name != ".lock"] == ["notes.txt"]
 
 
 # --- other people's data sets, other people's readers -----------------------------------------------------------------

@@ -70,7 +70,7 @@ def check_ids(sources: Sequence[Source]) -> None:
 
 
 def _leaves(source: Source) -> dict[str, str]:
-    """Flat name -> what stands there, in words."""
+    """Flat name -> what is stored there, to the last detail: kind, shape, type, encoding."""
     return dict(_flat("", tfds.features.FeaturesDict.from_config(str(source.folder))))
 
 
@@ -80,11 +80,10 @@ def _flat(name: str, feature: Any) -> Iterable[tuple[str, str]]:
             yield from _flat(f"{name}/{key}".lstrip("/"), value)
     elif isinstance(feature, tfds.features.Dataset):
         yield from _flat(name, feature.feature)
-    elif isinstance(feature, tfds.features.Image):
-        content = feature.to_json_content()
-        yield name, f"{feature!r} as {content.encoding_format or 'PNG or JPEG'}"
     else:
-        yield name, repr(feature)
+        described = feature.to_json()  # `repr` leaves the encoding out
+        kind = described["proto_cls"].rsplit(".", 1)[-1].removesuffix("Feature")
+        yield name, f"{kind} {json.dumps(described['content'], sort_keys=True)}"
 
 
 def _terms(contract: str) -> dict[str, Any]:

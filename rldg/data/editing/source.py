@@ -31,8 +31,8 @@ class Source:
         return next(iter(self.splits.values()))
 
     @property
-    def name(self) -> tuple[str, str]:
-        """Name and version."""
+    def name_and_version(self) -> tuple[str, str]:
+        """What the data set is called."""
         return dataset_name(self.folder)
 
     @cached_property

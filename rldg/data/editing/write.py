@@ -121,7 +121,7 @@ def _lineage(
 
 
 def _parent(source: Source) -> Parent:
-    name, version = source.name
+    name, version = source.name_and_version
     return Parent(
         name=name,
         version=version,
