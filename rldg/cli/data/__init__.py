@@ -12,4 +12,6 @@ VERBS = {
     "merge": "several data sets as one",
     "split": "whole episodes set aside for validation, in a new data set",
     "subsample": "episodes drawn at random, as a new data set",
+    "register": "what Octo and OpenVLA must be told of a data set, ready to paste",
+    "card": "a data card: README, plots and sample frames",
 }
