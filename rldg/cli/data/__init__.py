@@ -14,4 +14,5 @@ VERBS = {
     "subsample": "episodes drawn at random, as a new data set",
     "register": "what Octo and OpenVLA must be told of a data set, ready to paste",
     "card": "a data card: README, plots and sample frames",
+    "view": "look at episodes in the browser: pictures, plots, provenance, two side by side",
 }
