@@ -1,6 +1,7 @@
 """Headless Chromium for tests, spoken to over its DevTools protocol: clicks, keys, what the page says and asks for."""
 
 import base64
+import contextlib
 import itertools
 import json
 import shutil
@@ -22,29 +23,24 @@ class Browser:
     def __init__(self, profile):
         command = [
             CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-            "--remote-debugging-port=0",
-            f"--user-data-dir={profile}", "about:blank",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            "--disable-dev-shm-usage", "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank",
         ]  # fmt: skip
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._numbers = itertools.count(1)
         self._session = None
         self.requests, self.complaints = [], []
-        try:
+        with contextlib.ExitStack() as stack:
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            stack.callback(process.wait, TIMEOUT)
+            stack.callback(process.terminate)
             port, path = _read_when_written(profile / "DevToolsActivePort").split()
-            self._socket = connect(f"ws://127.0.0.1:{port}{path}", max_size=None, open_timeout=TIMEOUT)
+            address = f"ws://127.0.0.1:{port}{path}"
+            self._socket = stack.enter_context(connect(address, max_size=None, open_timeout=TIMEOUT))
             target = self._call("Target.createTarget", url="about:blank")["targetId"]
             self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
             for domain in ("Page", "Runtime", "Log", "Network"):
                 self._call(f"{domain}.enable")
-        except BaseException:
-            self._process.kill()
-            raise
-
-    def close(self):
-        self._socket.close()
-        self._process.terminate()
-        self._process.wait(TIMEOUT)
+            self.close = stack.pop_all().close
 
     def open(self, url, width=1280, height=900, scheme="light"):
         """Loads a page afresh."""
@@ -66,7 +62,7 @@ class Browser:
     def wait(self, condition):
         """Until a JavaScript expression is true."""
         end = time.monotonic() + TIMEOUT
-        while not self.evaluate(condition):
+        while not self.evaluate(f"Boolean({condition})"):
             assert time.monotonic() < end, f"{condition} did not come true; console: {self.complaints}"
             time.sleep(0.03)
 

@@ -103,7 +103,7 @@ def _row(source: int, number: int | None, **more: Any) -> Row:
 
 def _plain(metadata: dict[str, Any]) -> dict[str, Any]:
     """Strict JSON knows neither infinities nor arrays; they become text."""
-    return {name: value if _is_plain(value) else str(value) for name, value in metadata.items()}
+    return {name: value if _is_plain(value) else str(value) for name, value in sorted(metadata.items())}
 
 
 def _is_plain(value: Any) -> bool:

@@ -71,7 +71,8 @@ def episode_plots(steps: Mapping[str, Any], known_units: bool) -> list[dict[str,
     Values that are not finite are None. `known_units` says whether the data set keeps to the units of docs/data.md;
     in data sets of other making a column of the same name may be in others.
     """
-    plots = [plot for name, column in sorted(steps.items()) for plot in _plots(name, column, known_units)]
+    names = [*(name for name in _COLUMNS if name in steps), *sorted(steps.keys() - _COLUMNS.keys())]
+    plots = [plot for name in names for plot in _plots(name, steps[name], known_units)]
     if not any(plot["shown"] for plot in plots):
         for plot in plots[:2]:
             plot["shown"] = True

@@ -8,15 +8,26 @@
 
   async function start() {
     index = await Data.index();
-    for (const source of index.sources) {
-      const splits = index.sources.filter((other) => other.folder === source.folder).length;
-      source.label = splits > 1 ? `${source.folder} (${source.split})` : source.folder;
+    labelSources();
+    for (const row of index.episodes) {
+      row.key = `${row.source}/${row.number}`;
+      row.place = index.sources.length > 1 ? index.sources[row.source].label : "";
     }
-    $("sources").textContent = index.sources.map((source) => source.label).join(", ");
-    for (const row of index.episodes) row.key = `${row.source}/${row.number}`;
     Table.show(index, { open: (row) => show(row, open.b), compare: (row) => (open.a ? show(open.a, row) : show(row, null)) });
     fromAddress();
     addEventListener("hashchange", fromAddress);
+  }
+
+  /** Names each data set by what in its folder's name is its own, and by its split where there are several. */
+  function labelSources() {
+    const folders = [...new Set(index.sources.map((source) => source.folder))].map((folder) => folder.split("/"));
+    let shared = 0;
+    while (folders.length > 1 && folders.every((parts) => parts.length > shared + 1 && parts[shared] === folders[0][shared])) shared += 1;
+    for (const source of index.sources) {
+      const splits = index.sources.filter((other) => other.folder === source.folder).length;
+      source.label = source.folder.split("/").slice(shared).join("/") + (splits > 1 ? ` (${source.split})` : "");
+    }
+    $("sources").textContent = folders.map((parts) => parts.join("/")).join(", ");
   }
 
   /** Opens one episode, or two side by side; of several asked for in short order the last one wins. */

@@ -28,7 +28,7 @@ const Player = (() => {
     const heading = make("h2", {},
       timeline.sides.length > 1 ? make("span", { className: `side ${name.toLowerCase()}` }, name) : "",
       `Episode ${title(row)} `, badge(row),
-      make("small", {}, [row.metadata.task, row.metadata.policy_kind, `${episode.steps} steps`].filter(Boolean).join(" · ")));
+      make("small", {}, [row.place, row.metadata.task, row.metadata.policy_kind, `${episode.steps} steps`].filter(Boolean).join(" · ")));
     const none = episode.cameras.length ? "" : make("p", { className: "hint" }, "This data set has no pictures.");
     return { side, cameras, state, element: make("article", {}, heading, cameras.element, none, state) };
   }

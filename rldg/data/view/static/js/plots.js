@@ -49,7 +49,7 @@ const Plots = (() => {
   function draw(plot, figure) {
     const { timeline } = current;
     const tables = [];
-    const series = [{ label: timeline.aligned ? "time" : "step", value: (_, x) => (x === null ? "–" : timeline.label(x)) }];
+    const series = [{}];
     for (const side of timeline.sides) {
       const lines = side.episode.plots.find((other) => other.title === plot.title)?.lines;
       if (!lines) continue;
@@ -60,7 +60,7 @@ const Plots = (() => {
         width: 1.5,
         dash: side.name === "B" ? [5, 4] : undefined,
         points: { show: side.episode.steps === 1 },
-        value: (_, y) => (y === null || y === undefined ? "–" : y.toPrecision(3)),
+        value: (_, y) => number(y),
       }));
     }
     const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
@@ -68,7 +68,7 @@ const Plots = (() => {
       width: Math.max(figure.clientWidth, 200),
       height: HEIGHT,
       series,
-      scales: { x: { time: false, range: [0, Math.max(timeline.ticks - 1, 1)] } },
+      scales: { x: { time: false, range: [0, Math.max(timeline.ticks - 1, 1)] }, y: { range } },
       axes: [
         { ...axis, size: 28, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) || timeline.aligned ? timeline.label(tick) : "")) },
         { ...axis, size: 56 },
@@ -78,6 +78,17 @@ const Plots = (() => {
     }, uPlot.join(tables), figure);
     scrub(chart);
     return chart;
+  }
+
+  /** Bounds of the y axis, also where a line is flat or has no values. */
+  function range(_, low, high) {
+    if (low === null) return [0, 1];
+    return low === high ? [low - 1, high + 1] : uPlot.rangeNum(low, high, 0.1, true);
+  }
+
+  function number(y) {
+    if (y === null || y === undefined) return "–";
+    return y !== 0 && Math.abs(y) < 0.001 ? y.toExponential(1) : y.toPrecision(3);
   }
 
   // The cursor is the slider's: uPlot's own, which follows the pointer, stays out.
@@ -104,7 +115,7 @@ const Plots = (() => {
     ctx.save();
     for (const mark of timeline.marks()) {
       ctx.fillStyle = colour(`--${mark.kind}`);
-      ctx.globalAlpha = mark.kind === "intervention" ? 0.18 : 0.7;
+      ctx.globalAlpha = mark.kind === "intervention" ? 0.18 : 0.5;
       const width = mark.kind === "intervention" ? x(mark.to) - x(mark.from) : 2;
       ctx.fillRect(x(mark.from), bbox.top, Math.max(width, 2), bbox.height);
     }

@@ -7,34 +7,36 @@ const Table = (() => {
   const body = document.querySelector("#list tbody");
   const text = (value) => (value === undefined || value === null ? "" : String(value));
   const reason = (row) => (outcome(row) === "failure" ? text(row.metadata.failure_reason) || "unknown" : "");
-  let index, events, shown, limit;
+  let index, events, columns, shown, limit;
   let sort = { column: null, descending: false };
   let marked = {};
 
-  const place = (row) => index.sources[row.source].label;
   const COLUMNS = [
-    { name: "Episode", value: (row) => row.number ?? Infinity, numeric: true },
-    { name: "Data set", value: place, when: () => index.sources.length > 1 },
-    { name: "Task", value: (row) => text(row.metadata.task) },
+    { name: "Episode", value: (row) => row.number ?? Infinity },
+    { name: "Data set", value: (row) => row.place, varied: true },
+    { name: "Task", value: (row) => text(row.metadata.task), varied: true },
     { name: "Outcome", value: (row) => `${outcome(row)} ${reason(row)}` },
-    { name: "Policy", value: (row) => text(row.metadata.policy_kind) },
+    { name: "Policy", value: (row) => text(row.metadata.policy_kind), varied: true },
     { name: "Steps", value: (row) => row.steps, numeric: true },
-    { name: "Seed", value: (row) => row.metadata.seed ?? "", numeric: true, minor: true },
-    { name: "Marks", value: (row) => row.findings.length, numeric: true, when: () => index.episodes.some((row) => row.findings.length) },
+    { name: "Seed", value: (row) => row.metadata.seed ?? "", numeric: true, minor: true, varied: true },
+    { name: "Marks", value: (row) => row.findings.length, numeric: true, varied: true },
   ];
   const CHOICES = {
-    source: place,
+    source: (row) => row.place,
     task: (row) => text(row.metadata.task),
     outcome,
     reason,
     policy: (row) => text(row.metadata.policy_kind),
   };
 
+  const whole = () => index.episodes.filter((row) => !row.error);
+
   /** Shows `index`; `events.open(row)` and `events.compare(row)` are called for what is chosen. */
   function show(newIndex, newEvents) {
     [index, events] = [newIndex, newEvents];
     for (const row of index.episodes) row.haystack = [...Object.values(row.metadata), row.error].join("\n").toLowerCase();
     for (const [name, value] of Object.entries(CHOICES)) choices(name, value);
+    columns = COLUMNS.filter((column) => !column.varied || new Set(whole().map(column.value)).size > 1);
     header();
     form.addEventListener("input", update);
     form.addEventListener("reset", () => setTimeout(update));
@@ -43,20 +45,20 @@ const Table = (() => {
     update();
   }
 
-  /** Fills a select with the values that occur; one that could not tell episodes apart is left out. */
+  /** Fills a select with the values that occur; where all episodes have the same, there is nothing to choose. */
   function choices(name, value) {
     const counts = new Map();
     for (const row of index.episodes) counts.set(value(row), (counts.get(value(row)) ?? 0) + 1);
+    form.querySelector(`[data-choice=${name}]`).hidden = counts.size < 2;
     counts.delete("");
     const options = [...counts].sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }));
     form.elements[name].replaceChildren(
       new Option("all", ""), ...options.map(([option, count]) => new Option(`${option} (${count})`, option)));
-    form.querySelector(`[data-choice=${name}]`).hidden = name === "source" ? options.length < 2 : options.length < 1;
   }
 
   function header() {
     document.querySelector("#list thead tr").replaceChildren(
-      ...columns().map((column) => {
+      ...columns.map((column) => {
         const button = make("button", { type: "button" }, column.name);
         const cell = make("th", { scope: "col", className: classes(column) }, button);
         button.addEventListener("click", () => {
@@ -69,7 +71,6 @@ const Table = (() => {
       make("th", { scope: "col" }, make("span", { className: "unseen" }, "Compare")));
   }
 
-  const columns = () => COLUMNS.filter((column) => column.when?.() ?? true);
   const classes = (column) => [column.numeric && "number", column.minor && "minor"].filter(Boolean).join(" ");
 
   function update() {
@@ -81,7 +82,7 @@ const Table = (() => {
       && (asked.shortest === "" || row.steps >= Number(asked.shortest))
       && (asked.longest === "" || row.steps <= Number(asked.longest)));
     if (sort.column) shown.sort(compare);
-    for (const column of columns()) {
+    for (const column of columns) {
       const order = column !== sort.column ? "none" : sort.descending ? "descending" : "ascending";
       column.cell.setAttribute("aria-sort", order);
     }
@@ -96,10 +97,9 @@ const Table = (() => {
   }
 
   function counts() {
-    const whole = shown.filter((row) => !row.error);
-    const successes = whole.filter((row) => row.metadata.success === true).length;
-    const steps = whole.reduce((sum, row) => sum + row.steps, 0);
-    const broken = shown.length - whole.length;
+    const successes = shown.filter((row) => row.metadata.success === true).length;
+    const steps = shown.reduce((sum, row) => sum + row.steps, 0);
+    const broken = shown.filter((row) => row.error).length;
     $("counts").textContent = !index.episodes.length ? "There are no episodes here."
       : !shown.length ? `None of ${index.episodes.length} episodes matches.`
       : `${shown.length} of ${index.episodes.length} episodes: ${successes} successful, ${steps.toLocaleString("en")} steps`
@@ -114,7 +114,7 @@ const Table = (() => {
   }
 
   function rowElement(row) {
-    const cells = columns().map((column) => make("td", { className: classes(column) }, cell(row, column)));
+    const cells = columns.map((column) => make("td", { className: classes(column), title: column.varied ? String(column.value(row)) : "" }, cell(row, column)));
     const button = make("button", { type: "button", className: "compare", title: "Compare with the open episode",
       "aria-label": `Compare with episode ${row.number}`, hidden: Boolean(row.error) }, "⇄");
     button.addEventListener("click", (event) => {
