@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib import metadata
 from pathlib import Path
 
@@ -70,6 +71,12 @@ def wheel(tmp_path_factory):
     subprocess.run(build, check=True, capture_output=True, timeout=120)
     (file,) = folder.glob("*.whl")
     return file
+
+
+def test_the_wheel_carries_the_page_and_the_licence_of_what_is_not_ours(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    page = ("index.html", "view.css", "js/app.js", "vendor/uPlot.iife.min.js", "vendor/uPlot.LICENSE")
+    assert {f"rldg/data/view/static/{file}" for file in page} <= set(names)
 
 
 def test_the_wheel_works_outside_the_repository(wheel, tmp_path):

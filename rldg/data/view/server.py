@@ -41,8 +41,7 @@ def serve(catalogue: Catalogue, host: str, port: int, started: Callable[[str], N
     """
     token = "" if is_loopback(host) else secrets.token_urlsafe(16)
     with _listener(host, port) as listener:
-        name = f"[{host}]" if ":" in host else host
-        started(f"http://{name}:{listener.getsockname()[1]}/" + (f"?token={token}" if token else ""))
+        started(f"http://{_name(host)}:{listener.getsockname()[1]}/" + (f"?token={token}" if token else ""))
         config = uvicorn.Config(
             create_app(catalogue, token), log_level="warning", lifespan="off", timeout_graceful_shutdown=2
         )
@@ -104,6 +103,13 @@ def _refusal(request: Request, token: str) -> Response | None:
     if _same(request.cookies.get(COOKIE, ""), token):
         return None
     return PlainTextResponse("Open the address that `rldg data view` printed, with its token.", status_code=403)
+
+
+def _name(host: str) -> str:
+    """How others call the host: "every address" has a name, too."""
+    if host in ("", "0.0.0.0", "::"):
+        return socket.gethostname()
+    return f"[{host}]" if ":" in host else host
 
 
 def _same(offered: str, token: str) -> bool:

@@ -18,7 +18,7 @@ def read_findings(folder: Path, split: str) -> list[dict[str, Any]]:
 
     A finding holds `check`, `severity`, `episode` (its number in the split, or None for the whole data set), `step` (or
     None) and `message`; one with another `split` is left out. The file is a list of them, or an object with that list
-    under "findings".
+    under "findings", such as `rldg data validate --json` prints: `kind`, `what` and `right` are read as well.
     """
     if not (folder / FINDINGS).exists():
         return []
@@ -30,12 +30,13 @@ def read_findings(folder: Path, split: str) -> list[dict[str, Any]]:
 
 
 def _finding(item: dict[str, Any]) -> dict[str, Any]:
+    said = f"{item['what']}; right: {item.get('right', '')}" if "what" in item else ""
     return {
-        "check": str(item.get("check", "")),
+        "check": str(item.get("check", item.get("kind", ""))),
         "severity": str(item.get("severity", "error")),
         "episode": _number(item.get("episode")),
         "step": _number(item.get("step")),
-        "message": str(item.get("message", "")),
+        "message": str(item.get("message", said)),
     }
 
 

@@ -100,7 +100,7 @@
     if (!action || !open.a || event.altKey || event.ctrlKey || event.metaKey) return;
     const { target } = event;
     if (target.matches("input:not([type=range], [type=checkbox]), select, textarea")) return;
-    if (event.key === " " && target.matches("button, summary, [type=checkbox]")) return;
+    if (event.key === " " && target.matches("button, summary, [type=checkbox]") && !target.closest("tr.a")) return;
     event.preventDefault();
     action();
   });

@@ -44,8 +44,10 @@ const Data = (() => {
     let offset = 0;
     for (const camera of episode.cameras) {
       const starts = camera.sizes.map((size) => (offset += size) - size);
-      camera.picture = async (step) =>
-        createImageBitmap(new Blob([new Uint8Array(await frames, starts[step], camera.sizes[step])]));
+      camera.picture = async (step) => {
+        if (!(step in starts)) throw new Error("the camera has fewer pictures than the episode steps");
+        return createImageBitmap(new Blob([new Uint8Array(await frames, starts[step], camera.sizes[step])]));
+      };
     }
     return episode;
   }

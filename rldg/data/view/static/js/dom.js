@@ -29,9 +29,9 @@ function outcome(row) {
   return row.metadata.success ? "success" : "failure";
 }
 
-/** The outcome of an episode as a coloured label; a failure says why. */
+/** The outcome of an episode as a coloured label; a failure is called by its reason. */
 function badge(row) {
   const kind = outcome(row);
   const reason = kind === "failure" ? row.metadata.failure_reason : "";
-  return make("span", { className: `badge ${kind}` }, reason ? `${kind}: ${reason}` : kind);
+  return make("span", { className: `badge ${kind}`, title: reason ? `${kind}: ${reason}` : kind }, String(reason || kind));
 }

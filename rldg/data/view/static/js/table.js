@@ -14,12 +14,12 @@ const Table = (() => {
   const COLUMNS = [
     { name: "Episode", value: (row) => row.number ?? Infinity },
     { name: "Data set", value: (row) => row.place, varied: true },
-    { name: "Task", value: (row) => text(row.metadata.task), varied: true },
     { name: "Outcome", value: (row) => `${outcome(row)} ${reason(row)}` },
-    { name: "Policy", value: (row) => text(row.metadata.policy_kind), varied: true },
     { name: "Steps", value: (row) => row.steps, numeric: true },
-    { name: "Seed", value: (row) => row.metadata.seed ?? "", numeric: true, minor: true, varied: true },
     { name: "Marks", value: (row) => row.findings.length, numeric: true, varied: true },
+    { name: "Policy", value: (row) => text(row.metadata.policy_kind), varied: true },
+    { name: "Task", value: (row) => text(row.metadata.task), varied: true },
+    { name: "Seed", value: (row) => row.metadata.seed ?? "", numeric: true, minor: true, varied: true },
   ];
   const CHOICES = {
     source: (row) => row.place,
@@ -67,8 +67,7 @@ const Table = (() => {
         });
         column.cell = cell;
         return cell;
-      }),
-      make("th", { scope: "col" }, make("span", { className: "unseen" }, "Compare")));
+      }));
   }
 
   const classes = (column) => [column.numeric && "number", column.minor && "minor"].filter(Boolean).join(" ");
@@ -114,14 +113,8 @@ const Table = (() => {
   }
 
   function rowElement(row) {
-    const cells = columns.map((column) => make("td", { className: classes(column), title: column.varied ? String(column.value(row)) : "" }, cell(row, column)));
-    const button = make("button", { type: "button", className: "compare", title: "Compare with the open episode",
-      "aria-label": `Compare with episode ${row.number}`, hidden: Boolean(row.error) }, "⇄");
-    button.addEventListener("click", (event) => {
-      event.stopPropagation();
-      events.compare(row);
-    });
-    const element = make("tr", { title: row.error ?? "" }, ...cells, make("td", {}, button));
+    const element = make("tr", { title: row.error ?? "" }, ...columns.map((column) =>
+      make("td", { className: classes(column), title: column.varied ? String(column.value(row)) : "" }, ...cell(row, column))));
     element.addEventListener("click", () => events.open(row));
     row.element = element;
     highlight(row);
@@ -129,13 +122,24 @@ const Table = (() => {
   }
 
   function cell(row, column) {
-    if (column.name === "Episode") {
-      return make("button", { type: "button", className: "open", "aria-label": `Open episode ${title(row)}` }, title(row));
-    }
-    if (column.name === "Outcome") return badge(row);
-    if (column.name === "Steps" && row.error) return "";
-    if (column.name === "Marks") return row.findings.length ? `⚑ ${row.findings.length}` : "";
-    return String(column.value(row));
+    if (column.name === "Episode") return handles(row);
+    if (column.name === "Outcome") return [badge(row)];
+    if (column.name === "Steps" && row.error) return [];
+    if (column.name === "Marks") return row.findings.length ? [`⚑ ${row.findings.length}`] : [];
+    return [String(column.value(row))];
+  }
+
+  /** The buttons that open a row and that set it beside the open one. */
+  function handles(row) {
+    const open = make("button", { type: "button", className: "open", "aria-label": `Open episode ${title(row)}` }, title(row));
+    if (row.error) return [open];
+    const compare = make("button", { type: "button", className: "compare", title: "Compare with the open episode",
+      "aria-label": `Compare with episode ${title(row)}` }, "⇄");
+    compare.addEventListener("click", (event) => {
+      event.stopPropagation();
+      events.compare(row);
+    });
+    return [open, compare];
   }
 
   /** Marks the rows that are open as A and B. */

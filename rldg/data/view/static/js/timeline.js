@@ -13,14 +13,14 @@ class Timeline {
 
   /** The step of an episode that is seen at a tick; a shorter one stays at its last. */
   stepOf(side, tick) {
-    const last = side.episode.steps - 1;
+    const last = Math.max(side.episode.steps - 1, 0);
     if (!this.aligned) return Math.min(tick, last);
     return this.ticks === 1 ? 0 : Math.round((tick / (this.ticks - 1)) * last);
   }
 
   /** The tick, not always a whole one, at which a step is reached. */
   tickOf(side, step) {
-    if (!this.aligned || side.episode.steps === 1) return step;
+    if (!this.aligned || side.episode.steps < 2) return step;
     return (step / (side.episode.steps - 1)) * (this.ticks - 1);
   }
 
