@@ -12,7 +12,7 @@ import pytest
 from websockets.sync.client import connect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-TIMEOUT = 20  # seconds, for anything that is waited for
+TIMEOUT = 60  # seconds, for anything that is waited for
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed, so no page can be looked at")
 

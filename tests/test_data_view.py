@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -275,7 +274,8 @@ def test_what_cannot_be_shown_is_said_in_one_sentence(expert, tmp_path):
         port = taken.getsockname()[1]
         for arguments, error, said in (
             ([expert, "--port", port], UsageError, f"Cannot listen on port {port} of 127.0.0.1"),
-            ([expert, "--port", 70_000], UsageError, "Cannot listen on port 70000 of 127.0.0.1"),
+            ([expert, "--port", 70_000], UsageError, "no port 70000"),
+            ([expert, "--host", "nowhere.invalid"], UsageError, "of nowhere.invalid"),
             ([tmp_path / "nowhere"], DatasetError, "holds no data set"),
             ([], UsageError, "Name at least one data set"),
             ([expert, "--episodes", "one"], UsageError, "'one' does not name episodes"),
@@ -536,6 +536,7 @@ def test_names_out_of_a_data_set_stay_text(browser, tmp_path):
     assert browser.count("img") == 0
     assert hostile in browser.text("#list tbody") and "ünïcødé 机器人" in browser.text("#panes")
     assert hostile in browser.text(".state")
+    assert browser.count("#strips .intervention") == 2, "steps 0 and 2"
 
 
 @needs_chromium
@@ -622,10 +623,8 @@ def test_long_table_comes_in_pieces(browser, tmp_path):
     index = catalogue.index()
     index["episodes"] = [row | {"number": number} for row in index["episodes"] for number in range(20_000)]
     (tmp_path / "page/data/index.js").write_text(f'receive("index", {json.dumps(index)});')
-    began = time.monotonic()
     browser.open((tmp_path / "page" / "index.html").as_uri())
     browser.wait("document.getElementById('counts').innerText.startsWith('20000 of 20000')")
     assert browser.count("#list tbody tr") == 300
     browser.click("#more")
     assert browser.count("#list tbody tr") == 600
-    assert time.monotonic() - began < 15

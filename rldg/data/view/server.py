@@ -117,11 +117,13 @@ def _same(offered: str, token: str) -> bool:
 
 
 def _listener(host: str, port: int) -> socket.socket:
+    if not 0 <= port < 1 << 16:
+        raise UsageError(f"There is no port {port}; pass one from 1 to 65535, or none for a free one.")
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise UsageError(
-            f"Cannot listen on port {port} of {host} ({error}); pass another --port, or none for a free one."
+            f"Cannot listen on port {port} of {host} ({error.strerror}); pass another --port, or none for a free one."
         ) from None
 
 
