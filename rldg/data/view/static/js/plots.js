@@ -70,7 +70,7 @@ const Plots = (() => {
       series,
       scales: { x: { time: false, range: [0, Math.max(timeline.ticks - 1, 1)] }, y: { range } },
       axes: [
-        { ...axis, size: 28, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) || timeline.aligned ? timeline.label(tick) : "")) },
+        { ...axis, size: 28, ...quarters(timeline), values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) || timeline.aligned ? timeline.label(tick) : "")) },
         { ...axis, size: 56 },
       ],
       cursor: { y: false, drag: { x: false, y: false }, bind: silent, points: { size: 5 } },
@@ -78,6 +78,11 @@ const Plots = (() => {
     }, uPlot.join(tables), figure);
     scrub(chart);
     return chart;
+  }
+
+  /** In normalised time the axis counts quarters, not ticks. */
+  function quarters(timeline) {
+    return timeline.aligned ? { splits: () => [0, 0.25, 0.5, 0.75, 1].map((share) => share * (timeline.ticks - 1)) } : {};
   }
 
   /** Bounds of the y axis, also where a line is flat or has no values. */

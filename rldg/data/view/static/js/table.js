@@ -49,8 +49,8 @@ const Table = (() => {
   function choices(name, value) {
     const counts = new Map();
     for (const row of index.episodes) counts.set(value(row), (counts.get(value(row)) ?? 0) + 1);
-    form.querySelector(`[data-choice=${name}]`).hidden = counts.size < 2;
     counts.delete("");
+    form.querySelector(`[data-choice=${name}]`).hidden = counts.size < (name === "reason" ? 1 : 2);
     const options = [...counts].sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }));
     form.elements[name].replaceChildren(
       new Option("all", ""), ...options.map(([option, count]) => new Option(`${option} (${count})`, option)));
