@@ -178,6 +178,9 @@ def test_record_that_breaks_while_it_is_served_is_named_and_the_rest_goes_on(tmp
     writer.path(0).write_bytes(b"short")
     with pytest.raises(DatasetError, match="tfrecord-00000: record 0 is cut off"):
         catalogue.episode(0, 0)
+    writer.path(0).unlink()
+    with pytest.raises(DatasetError, match="tfrecord-00000 cannot be read"):
+        catalogue.frames(0, 0)
     assert catalogue.episode(0, 1)["steps"] == len(make_episode(1))
 
 

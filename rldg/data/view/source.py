@@ -34,7 +34,11 @@ class Source:
         if not 0 <= number < len(self.entries):
             raise DatasetError(f"{self.folder} has no episode {number} in its split '{self.split}'.")
         entry = self.entries[number]
-        return _decoded(entry.file, entry.record, read_record(entry.file, entry.offset, entry.record), self.fields)
+        try:
+            content = read_record(entry.file, entry.offset, entry.record)
+        except OSError as error:
+            raise DatasetError(f"{entry.file} cannot be read ({error.strerror}).") from None
+        return _decoded(entry.file, entry.record, content, self.fields)
 
 
 def open_sources(folder: Path) -> list[Source]:
@@ -58,7 +62,7 @@ def _open(folder: Path, split: str, fields: dict[str, Field], paths: list[Path])
         try:
             for entry in _entries(path, fields):
                 entries.append(entry)
-        except DatasetError as error:
+        except (DatasetError, OSError) as error:
             broken.append(str(error))
     return Source(folder, split, fields, tuple(entries), tuple(broken))
 
