@@ -39,18 +39,18 @@ class Args:
     out: Path = Path("benchmarks/results/data.json")
 
 
-def synthetic_episode(seed: int) -> Episode:
+def synthetic_episode(seed: int, length: int = LENGTH) -> Episode:
     """Smooth pictures with a little noise, which JPEG packs about as well as rendered ones (5 kB each)."""
     rng = np.random.default_rng(seed)
     x = np.linspace(0, 6, PIXELS)
     surface = 110 + 60 * np.sin(x)[:, None] + 40 * np.cos(2 * x)[None]
-    noise = rng.normal(0, 3, (LENGTH, PIXELS, PIXELS, 1))
+    noise = rng.normal(0, 3, (length, PIXELS, PIXELS, 1))
     pictures = np.clip(surface[None, ..., None] + noise, 0, 255).astype(np.uint8).repeat(3, axis=-1)
 
     def numbers(size: int) -> np.ndarray:
-        return rng.normal(size=(LENGTH, size)).astype(np.float32)
+        return rng.normal(size=(length, size)).astype(np.float32)
 
-    last = np.arange(LENGTH) == LENGTH - 1
+    last = np.arange(length) == length - 1
     metadata = EpisodeMetadata(f"benchmark-{seed}", "benchmark", "0" * 16, seed, True, "", "insertion_depth", "expert")
     return Episode(
         metadata=metadata,
@@ -64,7 +64,7 @@ def synthetic_episode(seed: int) -> Episode:
         action_normalized=numbers(7),
         reward=last.astype(np.float32),
         is_terminal=last,
-        is_intervention=np.zeros(LENGTH, bool),
+        is_intervention=np.zeros(length, bool),
     )
 
 

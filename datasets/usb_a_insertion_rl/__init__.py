@@ -1,0 +1,1 @@
+"""A published data set with a name of its own."""
