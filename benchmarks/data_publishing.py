@@ -1,6 +1,6 @@
 """Publishing 250 and 1,000 episodes through Apache Beam: episodes per second, and peak memory beside its bound.
 
-    RLDG_BEAM_PYTHON=.venv-beam/bin/python python -m benchmarks.data_publishing [--out benchmarks/results/data_publishing.json]
+    RLDG_BEAM_PYTHON=.venv-beam/bin/python python -m benchmarks.data_publishing [--out FILE]
 
 Episodes have 60 steps and two cameras of 128 px. Memory is the resident memory of the command and all processes that it
 started, added up and sampled every 20 ms; pages that they share count several times. For comparison the same episodes

@@ -40,7 +40,7 @@ class BeamEngine:
         except Exception as error:  # each runner has errors of its own
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise DatasetError(
-                f"The Beam pipeline failed ({reason[-1][:300]}); what it finished is kept, and the same command continues."
+                f"The Beam pipeline failed ({reason[-1][:300]}); what is finished stays, and the same command goes on."
             ) from error
 
 
@@ -51,5 +51,5 @@ def local_options(workers: int) -> PipelineOptions:
 
 
 def beam_options(text: str) -> PipelineOptions:
-    """ "runner=FlinkRunner,flink_master=head:8081": the notation of `tfds build --beam_pipeline_options`."""
+    """Options in the notation of `tfds build --beam_pipeline_options`: "runner=FlinkRunner,parallelism=8"."""
     return PipelineOptions([f"--{option}" for option in text.split(",")])

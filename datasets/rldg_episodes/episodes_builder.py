@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 
 from rldg.data.publishing.files import as_path, read_json
 from rldg.data.publishing.publication import Publication
@@ -22,7 +23,7 @@ EpisodesConfig = dataclasses.make_dataclass(
 )
 
 
-class EpisodesBuilder(tfds.core.FileReaderBuilder):
+class EpisodesBuilder(FileReaderBuilder):
     """Publishes data sets of episodes as one. A data set with a name of its own sets `VERSION` and `PUBLICATION`.
 
     TFDS's own Beam writer sends every episode through the runner's shuffle, which the local runner holds in memory.

@@ -1,5 +1,6 @@
 """`tfds build datasets/rldg_episodes`: any data sets of episodes, published as one.
 
+Example:
     tfds build datasets/rldg_episodes --data_dir data \
         --config '{"name": "usb_a", "sources": ["runs/a", "runs/b"], "successes": true}' \
         --beam_pipeline_options=direct_num_workers=2,direct_running_mode=multi_processing

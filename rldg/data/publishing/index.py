@@ -35,7 +35,7 @@ def rank_of(record: bytes, seed: int) -> str:
 
 
 def split_of(episode_id: str, validation: float, seed: int) -> str:
-    """ "val" for the share `validation` of all episodes, else "train": for one episode always the same."""
+    """The split of an episode, whatever others there are: "val" for the share `validation` of all, else "train"."""
     digest = blake2b(episode_id.encode(), digest_size=8, key=b"rldg split %d" % seed).digest()
     return "val" if int.from_bytes(digest, "big") < validation * 2**64 else "train"
 
