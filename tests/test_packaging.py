@@ -30,7 +30,7 @@ def distributions_imported_by(folder):
                 names = [node.module]
             modules.update(name.split(".")[0] for name in names)
     known = metadata.packages_distributions() | SHARED_NAMES
-    foreign = modules - sys.stdlib_module_names - {"rldg", "pipelines"}
+    foreign = modules - sys.stdlib_module_names - {"rldg", "pipelines", "rldg_episodes"}
     return {name_of(known.get(module, [module])[0]) for module in foreign}
 
 
@@ -47,14 +47,23 @@ def test_base_dependencies_are_exactly_what_rldg_imports():
     assert (undeclared, unused) == (set(), set()), "imported but not declared, declared but not imported"
 
 
+def pins(file):
+    lines = (ROOT / file).read_text().splitlines()
+    return {name_of(line): line.split("==")[1] for line in lines if line and line[0] != "#"}
+
+
 def test_every_dependency_has_a_tested_version_that_its_bounds_allow():
-    pins = dict(
-        line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if line and line[0] != "#"
-    )
-    pinned = {name_of(name) for name in pins}
+    pinned = pins("constraints.txt")
     for line in itertools.chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()):
         if "sys_platform != 'linux'" not in line:
             assert name_of(line) in pinned, f"{line} has no pin in constraints.txt"
+
+
+def test_the_environment_of_beam_has_what_data_sets_import_and_differs_where_it_must_only():
+    tested, beam = pins("constraints.txt"), pins("datasets/requirements.txt")
+    assert distributions_imported_by("datasets") | distributions_imported_by("rldg/data/publishing") <= set(beam)
+    older = {"protobuf", "pillow", "pyarrow", "python-dateutil"}
+    assert {name for name in beam.keys() & tested.keys() if beam[name] != tested[name]} == older
 
 
 def test_the_version_has_one_source():

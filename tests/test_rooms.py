@@ -84,3 +84,12 @@ def test_the_architecture_shows_this_table():
 
 def test_datasets_folder_never_shadows_the_package_of_that_name():
     assert not (ROOT / "datasets" / "__init__.py").exists()
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "datasets").rglob("*.py")), ids=lambda file: str(file.relative_to(ROOT))
+)
+def test_builders_stand_on_the_data_room_alone(file):
+    for name in imported(file):
+        if name.startswith("rldg."):
+            assert name.startswith(("rldg.data.", "rldg.errors.", "rldg.cli.output.")), name
