@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import tensorflow_datasets as tfds
@@ -45,8 +46,9 @@ def main(args: Args) -> None:
     template = tfds.core.ShardedFileTemplate(
         data_dir=tfds.core.Path(args.out), dataset_name="benchmark", split="train", filetype_suffix="array_record"
     )
+    serializer: Any = AsItIs()
     beam_writer = writer.BeamWriter(
-        serializer=AsItIs(),
+        serializer=serializer,
         filename_template=template,
         hash_salt="train",
         disable_shuffling=False,

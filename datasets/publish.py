@@ -47,11 +47,12 @@ class Args:
 def main(args: Args) -> int:
     """Exit status 0, or by exception 1 for data that cannot be published and 2 for wrong usage."""
     import tensorflow_datasets as tfds  # not for --help
+    from tensorflow_datasets.core.naming import is_valid_dataset_name
 
     from rldg.data.publishing.files import as_path
     from rldg.data.publishing.publish import publish
 
-    if not tfds.core.naming.is_valid_dataset_name(args.name):
+    if not is_valid_dataset_name(args.name):
         raise UsageError(f"A data set cannot be called '{args.name}'; TFDS wants a name such as 'usb_a_insertion'.")
     folder = as_path(args.out) / args.name / args.version
     identity = tfds.core.DatasetIdentity(args.name, tfds.core.Version(args.version), str(folder), module_name="")

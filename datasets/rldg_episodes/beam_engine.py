@@ -36,7 +36,7 @@ class BeamEngine:
         runner = self.runner or (FnApiRunner() if named in (None, "DirectRunner") else None)
         try:
             with beam.Pipeline(runner=runner, options=options) as pipeline:
-                pipeline | beam.Create(list(paths)) | beam.Reshuffle() | beam.Map(carry_out)
+                _ = pipeline | beam.Create(list(paths)) | beam.Reshuffle() | beam.Map(carry_out)
         except Exception as error:  # each runner has errors of its own
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise DatasetError(

@@ -38,8 +38,10 @@ class EpisodesBuilder(FileReaderBuilder):
         """What is published: that of the class, or that of the configuration."""
         if self.PUBLICATION is not None:
             return self.PUBLICATION
-        fields = {field.name: getattr(self.builder_config, field.name) for field in dataclasses.fields(Publication)}
-        return Publication(**fields | {"sources": tuple(fields["sources"])})
+        fields: dict[str, Any] = {
+            field.name: getattr(self.builder_config, field.name) for field in dataclasses.fields(Publication)
+        }
+        return Publication(**{**fields, "sources": tuple(fields["sources"])})
 
     def _info(self) -> tfds.core.DatasetInfo:
         described = [as_path(folder) / "features.json" for folder in (self.data_dir, *self.publication.sources)]
@@ -49,15 +51,19 @@ class EpisodesBuilder(FileReaderBuilder):
             info.set_file_format(self.publication.file_format)
         return info
 
-    def download_and_prepare(
-        self, *, download_dir: Any = None, download_config: Any = None, file_format: Any = None, **_: Any
+    def download_and_prepare(  # pyright: ignore
+        self, *, download_config: Any = None, file_format: Any = None, **_: Any
     ) -> None:
         """Publishes into `data_dir`. TFDS's own would work in a folder that it deletes when it is interrupted."""
-        self._download_and_prepare(None, download_config or tfds.download.DownloadConfig())
+        if file_format:
+            self.info.set_file_format(file_format, override=True)
+        self._download_and_prepare(None, download_config)
         self.info.read_from_directory(self.data_dir)
 
-    def _download_and_prepare(self, dl_manager: Any, download_config: Any) -> None:
-        asked = {"file_format": self.info.file_format.value, "shards": download_config.num_shards}
+    def _download_and_prepare(self, dl_manager: Any, download_config: Any = None) -> None:
+        download_config = download_config or tfds.download.DownloadConfig()
+        file_format: Any = self.info.file_format
+        asked = {"file_format": file_format.value, "shards": download_config.num_shards}
         publish(
             dataclasses.replace(self.publication, **{name: value for name, value in asked.items() if value}),
             self.data_dir,
@@ -68,10 +74,9 @@ class EpisodesBuilder(FileReaderBuilder):
 
 
 def _engine(download_config: Any) -> Engine:
-    """Beam as `tfds build` was told to use it; this process where Beam is not installed and was not asked for."""
-    options, runner = download_config.beam_options, download_config.beam_runner
+    """Beam as `tfds build` was told to use it; this process where Beam is not installed."""
     if find_spec("apache_beam") is None:
         return in_process
     from rldg_episodes.beam_engine import BeamEngine
 
-    return BeamEngine(options, runner)
+    return BeamEngine(download_config.beam_options, download_config.beam_runner)
