@@ -92,6 +92,8 @@ def _publish(
     shards = [
         Shard(task["split"], as_path(task["path"]).name, **result) for task, result in zip(tasks, written, strict=True)
     ]
+    for leftover in out.glob("*.tmp"):  # of workers that were killed
+        leftover.unlink()
     describe(out, identity, publication, sources, indexed, splits, shards)
     work.rmtree()
     return {
