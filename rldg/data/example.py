@@ -84,7 +84,10 @@ def _encoded(value: Any) -> Any:
 
 
 def decode(content: bytes, fields: Mapping[str, Field]) -> Columns:
-    """The columns of one record; pictures stay encoded. Raises `DatasetError` if it does not hold these fields."""
+    """The columns of one record; pictures stay encoded. Raises `DatasetError` if it does not hold these fields.
+
+    Columns under `steps/` come as long as they were stored, which in a faulty record may differ between them.
+    """
     try:
         stored = _example.Example.FromString(content).features.feature
     except DecodeError as error:
@@ -99,11 +102,15 @@ def _column(name: str, field: Field, stored: Any) -> Any:
     per_step = name.startswith("steps/")
     if field.kind != "number":
         values = list(stored.bytes_list.value)
+        if not per_step and len(values) != 1:
+            raise DatasetError(f"'{name}' holds {len(values)} values instead of one")
         return values if per_step else values[0]
     numbers = stored.float_list.value if stored.HasField("float_list") else stored.int64_list.value
-    array = np.fromiter(numbers, field.dtype, len(numbers))
     try:
+        array = np.fromiter(numbers, field.dtype, len(numbers))
         array = array.reshape((-1, *field.shape) if per_step else field.shape)
-    except ValueError:
-        raise DatasetError(f"'{name}' holds {array.size} numbers, which do not fill {field.shape}") from None
+    except (ValueError, TypeError, OverflowError):  # too many, of unknown shape, or not of this type
+        raise DatasetError(
+            f"'{name}' holds {len(numbers)} numbers, which are not {field.dtype} of shape {field.shape}"
+        ) from None
     return array if per_step or field.shape else array.item()

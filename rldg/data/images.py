@@ -8,6 +8,7 @@ from PIL import Image
 
 from rldg.errors import DatasetError
 
+MOST_PIXELS = 1 << 26  # of a picture that is decoded; a small file may claim more than there is memory
 QUALITY = 95  # with full colour resolution (4:4:4) the mean error stays near one grey level
 
 
@@ -22,10 +23,19 @@ def decode_image(content: bytes) -> np.ndarray:
     """JPEG or PNG as (H, W, 3) uint8 RGB. Raises `DatasetError` if it is neither, or broken."""
     try:
         if simplejpeg.is_jpeg(content):
+            height, width, *_ = simplejpeg.decode_jpeg_header(content)
+            _refuse_giant(int(height), int(width))
             return simplejpeg.decode_jpeg(content, colorspace="RGB")
-        with Image.open(io.BytesIO(content)) as image:
+        # PNG alone: among Pillow's other formats are some that start programs.
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+            _refuse_giant(image.height, image.width)
             return np.asarray(image.convert("RGB"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, SyntaxError, Image.DecompressionBombError, Warning) as error:
         raise DatasetError(
             f"A picture of {len(content)} bytes is neither a whole JPEG nor a whole PNG: {error}."
         ) from None
+
+
+def _refuse_giant(height: int, width: int) -> None:
+    if height * width > MOST_PIXELS:
+        raise ValueError(f"{width} x {height} pixels are more than {MOST_PIXELS}")

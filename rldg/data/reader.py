@@ -1,15 +1,14 @@
 """Reads RLDS data sets: ours, and any other whose `features.json` says what it holds."""
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow_datasets as tfds
 
+from rldg.data.description import read_features, read_info
 from rldg.data.example import Field, decode, flat_fields
 from rldg.data.images import decode_image
 from rldg.data.schema import STATE_PARTS, split_state
@@ -168,13 +167,13 @@ def open_dataset(folder: Path | str, split: str = "train") -> Dataset:
         nested = sorted(str(path.parent) for path in folder.glob("**/features.json"))
         hint = f" There is one in {', '.join(nested)}." if nested else ""
         raise DatasetError(f"{folder} holds no data set: it has no features.json.{hint}")
-    known = flat_fields(tfds.features.FeaturesDict.from_config(str(folder)))
+    known = flat_fields(read_features(folder))
     counted = next((name for name in ("steps/action", "steps/is_last", *known) if name in known), "")
     if not counted.startswith(_STEPS):
         raise DatasetError(f"{folder} is not RLDS: its features hold no 'steps'.")
     light = {name: field for name, field in known.items() if name.startswith(_METADATA) or name == counted}
     paths = sorted(path for path in folder.glob(f"*-{split}.tfrecord-*") if path.suffix != ".tmp")
-    listed = _shard_lengths(folder, split)
+    listed = read_info(folder).split(split).lengths
     if len(paths) < len(listed):
         raise DatasetError(f"{folder} has {len(paths)} of the {len(listed)} files that its dataset_info.json lists.")
     entries = []
@@ -183,7 +182,7 @@ def open_dataset(folder: Path | str, split: str = "train") -> Dataset:
         for record, (offset, content) in enumerate(read_records(path)):
             columns = _decoded(path, record, content, light)
             metadata = {
-                name.removeprefix(_METADATA): value.decode() if isinstance(value, bytes) else value
+                name.removeprefix(_METADATA): value.decode(errors="replace") if isinstance(value, bytes) else value
                 for name, value in columns.items()
                 if name != counted
             }
@@ -191,14 +190,6 @@ def open_dataset(folder: Path | str, split: str = "train") -> Dataset:
         if record + 1 < expected:
             raise DatasetError(f"{path}: record {record + 1} is missing; dataset_info.json lists {expected}.")
     return Dataset(folder, known, tuple(entries))
-
-
-def _shard_lengths(folder: Path, split: str) -> list[int]:
-    info = folder / "dataset_info.json"
-    if not info.exists():
-        return []
-    splits = json.loads(info.read_text(encoding="utf-8")).get("splits", [])
-    return next((list(map(int, s.get("shardLengths", []))) for s in splits if s["name"] == split), [])
 
 
 def _decoded(path: Path, record: int, content: bytes, known: dict[str, Field]) -> dict[str, Any]:

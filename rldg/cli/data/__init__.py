@@ -15,4 +15,6 @@ VERBS = {
     "register": "what Octo and OpenVLA must be told of a data set, ready to paste",
     "card": "a data card: README, plots and sample frames",
     "view": "look at episodes in the browser: pictures, plots, provenance, two side by side",
+    "validate": "check files, fields, actions, pictures and labels; exit status 1 for a fault",
+    "repair": "save every whole episode of a damaged data set into a new one",
 }

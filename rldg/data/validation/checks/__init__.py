@@ -1,0 +1,1 @@
+"""The checks, one matter a file; `rldg.data.validation.registry` lists them."""

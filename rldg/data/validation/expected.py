@@ -1,0 +1,19 @@
+"""The columns that docs/data.md promises: what checks may rely on when a data set has them."""
+
+import numpy as np
+
+from rldg.data.example import Field
+from rldg.data.schema import STATE_PARTS, STATE_SIZE
+from rldg.data.validation.subject import METADATA, STEPS
+
+CONTRACT = f"{METADATA}action_contract"  # what makes a data set one of ours
+
+_SIZES = {"action": 7, "base_action": 7, "action_normalized": 7, "observation/state": STATE_SIZE}
+_SIZES |= {"observation/raw_state": STATE_SIZE} | {f"observation/{part}": size for part, size in STATE_PARTS.items()}
+_STEPS = {
+    **{name: Field("number", (size,), np.dtype(np.float32)) for name, size in _SIZES.items()},
+    **{name: Field("number", (), np.dtype(np.float32)) for name in ("reward", "discount")},
+    **{name: Field("number", (), np.dtype(bool)) for name in ("is_first", "is_last", "is_terminal", "is_intervention")},
+    "language_instruction": Field("text", (), np.dtype(object)),
+}
+EXPECTED = {f"{STEPS}{name}": field for name, field in _STEPS.items()}
