@@ -62,5 +62,10 @@ def _lines(report: "Report") -> Iterator[str]:
             yield f"{kind}: {count} {severity}s in all, the first {SHOWN} shown"
     for name, reason in report.skipped.items():
         yield f"not checked: {name} ({reason})"
-    episodes = ", ".join(f"{count} episodes in split '{split}'" for split, count in report.episodes.items())
-    yield f"{episodes or 'no episodes'}, {report.steps} steps: {report.faults} faults, {report.warnings} warnings"
+    episodes = ", ".join(f"{_counted(count, 'episode')} in split '{split}'" for split, count in report.episodes.items())
+    faults, warnings = _counted(report.faults, "fault"), _counted(report.warnings, "warning")
+    yield f"{episodes or 'no episodes'}, {_counted(report.steps, 'step')}: {faults}, {warnings}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -14,23 +14,22 @@ from rldg.data.validation.subject import Subject
 LAGS = (-1, 0, 1)  # of the command against the displacement, in steps
 SOURCE = ("task", "policy_kind", "checkpoint_hash", "time")  # what the episodes of one collection share
 SHORTEST = 6  # steps of an episode that can tell anything
-MOVING = 0.3  # share of an episode's largest displacement from which a step counts as moving
-LEAST = np.array([0.005, 0.02])  # travel and turn within an episode that can tell anything [m, rad]
+MOVING = 0.3  # share of an episode's large displacements from which a step counts as moving
+LEAST = (0.005, 0.02)  # travel and turn from which an episode tells the scale [m, rad]
+PARTS = (slice(0, 3), slice(3, 6))  # of a twist: translation, rotation
 
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """Of one episode; an axis of length 2 is translation, rotation. What was too little to judge is nan."""
+    """Of one episode; an axis of length 2 is translation, rotation, one of length 6 their three axes each."""
 
     source: tuple[str, ...]  # of the collection it belongs to: episodes recorded in one way
-    products: (
-        np.ndarray
-    )  # (2, 6, 6) sums of products of: command at the three lags, the last two displacements, this one
+    products: np.ndarray  # (2, 6, 6) sums of products: command at the three lags, last two displacements, this one
     rows: int  # steps x axes that went into the products of each part
-    axes: np.ndarray  # (3, 6) per axis the sums of command x displacement, command², displacement²
-    cosine: np.ndarray  # (2,) between command and displacement, in the end-effector frame
-    base_cosine: np.ndarray  # (2,) the same in the base frame
-    gain: np.ndarray  # (2,) displacement over command, on the steps that move
+    axes: (
+        np.ndarray
+    )  # (4, 6) sums of command x displacement in the tool's frame, in the base's, command², displacement²
+    gain: np.ndarray  # (2,) displacement over command on the steps that move; nan if hardly any does
 
 
 def motion(subject: Subject) -> Motion | None:
@@ -42,17 +41,16 @@ def motion(subject: Subject) -> Motion | None:
         return None
     local, base = displacements(raw)
     command = action[:-1]
-    both = (slice(0, 3), slice(3, 6))
-    travel = np.array([np.linalg.norm(local[:, part], axis=1).sum() for part in both])
-    enough = travel > LEAST
     return Motion(
         source=tuple(str(subject.metadata.get(name, "")) for name in SOURCE),
-        products=np.array([_products(action[:, part], local[:, part]) for part in both]),
+        products=np.array([_products(action[:, part], local[:, part]) for part in PARTS]),
         rows=3 * (len(local) - 2),
-        axes=np.array([(command * local).sum(axis=0), (command**2).sum(axis=0), (local**2).sum(axis=0)]),
-        cosine=np.where(enough, [_cosine(command[:, part], local[:, part]) for part in both], np.nan),
-        base_cosine=np.where(enough, [_cosine(command[:, part], base[:, part]) for part in both], np.nan),
-        gain=np.where(enough, [_gain(command[:, part], local[:, part]) for part in both], np.nan),
+        axes=np.array(
+            [(a * b).sum(axis=0) for a, b in ((command, local), (command, base), (command,) * 2, (local,) * 2)]
+        ),
+        gain=np.array(
+            [_gain(command[:, part], local[:, part], least) for part, least in zip(PARTS, LEAST, strict=True)]
+        ),
     )
 
 
@@ -72,12 +70,10 @@ def _products(command: np.ndarray, moved: np.ndarray) -> np.ndarray:
     return stacked.T @ stacked
 
 
-def _cosine(a: np.ndarray, b: np.ndarray) -> float:
-    return float((a * b).sum() / np.sqrt(max((a**2).sum() * (b**2).sum(), 1e-30)))
-
-
-def _gain(command: np.ndarray, moved: np.ndarray) -> float:
-    """Mean displacement over mean command where the tool moves, so that pressing on a wall does not count."""
-    size = np.linalg.norm(moved, axis=1)
-    moving = size > MOVING * size.max()
-    return float(size[moving].mean() / max(np.linalg.norm(command[moving], axis=1).mean(), 1e-12))
+def _gain(command: np.ndarray, moved: np.ndarray, least: float) -> float:
+    """Displacement over command on the steps that move, so that pressing on a wall does not count; medians."""
+    size, commanded = np.linalg.norm(moved, axis=1), np.linalg.norm(command, axis=1)
+    if size.sum() < least:
+        return np.nan
+    moving = size > MOVING * np.quantile(size, 0.9)
+    return float(np.median(size[moving]) / max(np.median(commanded[moving]), 1e-12))

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rldg.data.validation.checks.motion import LAGS, Motion
+from rldg.data.validation.checks.motion import LAGS, LEAST, PARTS, Motion
 from rldg.data.validation.finding import Finding, Place
 
 # The bounds lie between what sound and what faulty sets show; docs/validate.md has the figures.
 GAINS = (0.03, 5.0)  # displacement over command, between which any controller lies
-FOLLOWED = 0.3  # cosine above which a command was followed in the frame in question
-BETTER = 0.4  # by how much another frame must explain the motion better
+BETTER = 0.4  # by how much the cosine of command and motion must be larger in another frame
+TIE = 0.02  # by how much an exchange of signs may beat another frame that explains the same
 OPPOSED = -0.6  # cosine below which an axis moved against its command
 MOVED_AXIS = 0.05  # share of the motion from which an axis is judged
 ROWS = 60  # steps x axes below which the lag is not judged
@@ -20,7 +20,7 @@ UNIQUE = 0.2  # unique contribution from which a lag is the one that moves the a
 OTHER = 0.12  # share of it up to which the contribution at lag 0 counts as none
 CAP = 2.0  # what one of translation and rotation may contribute
 AXES = ("x", "y", "z", "rx", "ry", "rz")
-PARTS = (("translation", "metres"), ("rotation", "radians"))
+UNITS = (("translation", "metres"), ("rotation", "radians"))
 
 
 class Verdict(NamedTuple):
@@ -41,11 +41,12 @@ def judge(found: Sequence[tuple[Place, Motion | None]]) -> Iterator[Finding]:
         verdicts: dict[Verdict, list[Place]] = defaultdict(list)
         rest = []
         for place, motion in members:
-            if verdict := scale(motion) or frame(motion):
+            if verdict := scale(motion):
                 verdicts[verdict].append(place)
             else:
                 rest.append((place, motion))
-        if rest and (verdict := sign([motion for _, motion in rest]) or lag([motion for _, motion in rest])):
+        motions = [motion for _, motion in rest]
+        if motions and (verdict := direction(motions) or lag(motions)):
             verdicts[verdict] = [place for place, _ in rest]
         for verdict, places in verdicts.items():
             what = f"{verdict.what}, in {len(places)} of {len(members)} episodes" if len(places) > 1 else verdict.what
@@ -54,7 +55,7 @@ def judge(found: Sequence[tuple[Place, Motion | None]]) -> Iterator[Finding]:
 
 def scale(motion: Motion) -> Verdict | None:
     """Commands in other units than metres and radians."""
-    for part, (gain, (name, unit)) in enumerate(zip(motion.gain, PARTS, strict=True)):
+    for part, (gain, (name, unit)) in enumerate(zip(motion.gain, UNITS, strict=True)):
         if gain < GAINS[0]:
             guess = ("millimetres or normalised numbers", "degrees")[part]
             return Verdict(
@@ -65,24 +66,26 @@ def scale(motion: Motion) -> Verdict | None:
     return None
 
 
-def frame(motion: Motion) -> Verdict | None:
-    """Commands that the tool follows in the axes of the base only."""
-    for ours, base in zip(motion.cosine, motion.base_cosine, strict=True):
-        if ours < FOLLOWED < base and base > ours + BETTER:
-            what = "the tool follows the action in the base frame, not in its own"
-            return Verdict("action_frame", what, "the twist in the end-effector frame")
-    return None
-
-
-def sign(motions: Sequence[Motion]) -> Verdict | None:
-    """Axes on which the tool moves against the command."""
-    products, commands, moved = np.sum([motion.axes for motion in motions], axis=0)
+def direction(motions: Sequence[Motion]) -> Verdict | None:
+    """Commands that the tool follows in the axes of the base only, or against their sign."""
+    local, base, command, moved = np.sum([motion.axes for motion in motions], axis=0)
+    size = np.sqrt(command * moved).clip(1e-12)
     share = moved / np.repeat(np.add.reduceat(moved, [0, 3]), 3).clip(1e-12)
-    cosines = products / np.sqrt(commands * moved).clip(1e-12)
-    turned = [axis for axis, c, s in zip(AXES, cosines, share, strict=True) if c < OPPOSED and s > MOVED_AXIS]
-    if not turned:
-        return None
-    return Verdict("action_sign", f"the tool moves against the action along {', '.join(turned)}", "the opposite sign")
+    opposed = (local / size < OPPOSED) & (share > MOVED_AXIS)
+    parts = [part for part, least in zip(PARTS, LEAST, strict=True) if np.sqrt(moved[part].sum()) > least / 2]
+    as_is, in_base, turned = (
+        np.mean([products[part].sum() / np.sqrt(command[part].sum() * moved[part].sum()).clip(1e-12) for part in parts])
+        if parts
+        else np.nan
+        for products in (local, base, np.where(opposed, -local, local))
+    )
+    if in_base > as_is + BETTER and in_base > turned - TIE:
+        what = "the tool follows the action in the base frame, not in its own"
+        return Verdict("action_frame", what, "the twist in the end-effector frame")
+    if opposed.any():
+        axes = ", ".join(np.array(AXES)[opposed])
+        return Verdict("action_sign", f"the tool moves against the action along {axes}", "the opposite sign")
+    return None
 
 
 def lag(motions: Sequence[Motion]) -> Verdict | None:
