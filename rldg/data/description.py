@@ -108,11 +108,11 @@ def read_info(folder: Path) -> Info:
 
 def _read_json(path: Path) -> Any:
     if not path.is_file():
-        raise DatasetError(f"{path} is missing.")
+        raise DatasetError(f"{path} is missing, or not a file.")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
-        raise DatasetError(f"{path} is not JSON ({_short(error)}).") from None
+    except (OSError, ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+        raise DatasetError(f"{path} cannot be read as JSON ({_short(error)}).") from None
 
 
 def _refuse_foreign_names(content: Any, path: Path) -> None:

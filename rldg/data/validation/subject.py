@@ -47,6 +47,8 @@ def read_subject(content: bytes, place: Place, fields: Mapping[str, Field]) -> S
         right = "a tf.train.Example with the fields of features.json"
         return Finding("record_undecodable", f"the record cannot be decoded: {error}", right, place)
     steps = {name.removeprefix(STEPS): column for name, column in columns.items() if name.startswith(STEPS)}
+    if not steps:
+        return Finding("record_undecodable", "features.json names no field under 'steps'", "RLDS", place)
     lengths = {name: len(column) for name, column in steps.items()}
     most = max(set(lengths.values()), key=list(lengths.values()).count)
     odd = next((name for name, length in lengths.items() if length != most), None)

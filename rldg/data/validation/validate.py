@@ -84,7 +84,7 @@ def _subjects(folder: Path, fields: Mapping[str, Field], report: Report, progres
     except DatasetError:
         info = None  # the check of the files tells
     readable = any(name.startswith(STEPS) for name in fields)
-    total = sum(path.stat().st_size for *_, path in files)
+    total = sum(path.stat().st_size for *_, path in files if path.is_file())
     with tqdm(total=total, unit="B", unit_scale=True, desc="validate", disable=not progress, dynamic_ncols=True) as bar:
         for split, number, path in files:
             report.episodes.setdefault(split, 0)
