@@ -11,11 +11,12 @@ import tensorflow_datasets as tfds
 
 from rldg.cli.main import dispatch
 from rldg.data.collection import collect
-from rldg.data.example import encode
+from rldg.data.description import read_features
+from rldg.data.example import decode, encode, flat_fields
 from rldg.data.images import decode_image, encode_jpeg
 from rldg.data.manifest import write_manifest
 from rldg.data.reader import open_dataset
-from rldg.data.tfrecord import frame
+from rldg.data.tfrecord import frame, read_records
 from rldg.data.validation import Finding, Place, Report, validate
 from rldg.errors import DatasetError, UnknownNameError
 from rldg.workers import EpisodeRunner
@@ -414,6 +415,32 @@ def test_a_foreign_data_set_is_checked_as_far_as_its_columns_go(tmp_path):
     assert report.skipped["gripper"] == "'steps/action' is a number of shape (4,), not a number of (7,)"
     assert {"contract", "motion", "scene", "outcome"} <= report.skipped.keys()
     assert report.steps == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "value"),
+    [("success", "bool", 1), ("task", "int64", 7), ("time", "int64", 7), ("seed", "float32", 0.5)],
+)
+def test_metadata_of_other_types_are_named_and_harm_no_check(expert, tmp_path, name, dtype, value):
+    folder = copied(expert, tmp_path / name)
+    content = json.loads((folder / "features.json").read_bytes())
+    metadata = content["content"]["features"]["episode_metadata"]["featuresDict"]["features"]
+    shape = {"dimensions": ["2"]} if name == "success" else {}
+    metadata[name] = {
+        "pythonClassName": "tensorflow_datasets.core.features.tensor_feature.Tensor",
+        "tensor": {"shape": shape, "dtype": dtype, "encoding": "none"},
+    }
+    (folder / "features.json").write_text(json.dumps(content))
+    fields = flat_fields(read_features(folder))
+    for path in folder.glob("*.tfrecord-*"):
+        ((_, record),) = read_records(path)
+        columns = decode(record, flat_fields(read_features(expert)))
+        columns[f"episode_metadata/{name}"] = np.full(fields[f"episode_metadata/{name}"].shape, value)
+        path.write_bytes(frame(encode(columns)))
+    report = validate(folder)
+    assert "field_type" in kinds(report)
+    assert sum(report.episodes.values()) == 4
+    assert "record_undecodable" not in kinds(report)
 
 
 def test_only_the_first_hundred_findings_of_a_kind_are_kept():

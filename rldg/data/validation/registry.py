@@ -48,7 +48,7 @@ EPISODE_CHECKS = (
     Check("boundaries", flags.check_boundaries, needs=_steps("is_first", "is_last", "is_terminal")),
     Check("outcome", flags.check_outcome, needs=(CONTRACT, *_OUTCOME)),
     Check("instruction", labels.check_instruction, needs=_steps("language_instruction")),
-    Check("metadata", labels.check_metadata, needs=(CONTRACT,)),
+    Check("metadata", labels.check_metadata, needs=(CONTRACT, *_metadata("seed", "time"))),
     Check("state", state.check_state, needs=(*_RAW, *_STATE)),
     Check("gripper", gripper.check_gripper, needs=_steps("action", "observation/gripper_pose")),
     Check(

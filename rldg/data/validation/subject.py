@@ -25,6 +25,11 @@ class Subject:
     def __len__(self) -> int:
         return len(next(iter(self.steps.values())))
 
+    @property
+    def task(self) -> str:
+        """What was done: the task's name, or where that is not said, the instruction."""
+        return str(self.metadata.get("task", self.steps.get("language_instruction", [""])[0]))
+
     @cached_property
     def pictures(self) -> dict[str, list[Picture]]:
         """Camera column -> what each of its pictures looks like; decoded once for all checks."""

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from rldg.data.validation.finding import Finding, Place
 from rldg.data.validation.subject import Subject
 
@@ -13,8 +15,7 @@ ENOUGH = 5  # episodes from which on a share means something
 
 def outcome(subject: Subject) -> tuple[str, bool]:
     """Task and success; a set without the label is taken to hold successes only."""
-    task = subject.metadata.get("task") or subject.steps.get("language_instruction", [""])[0]
-    return str(task), bool(subject.metadata.get("success", True))
+    return subject.task, bool(np.all(subject.metadata.get("success", True)))
 
 
 def check_balance(found: Sequence[tuple[Place, tuple[str, bool]]]) -> Iterator[Finding]:

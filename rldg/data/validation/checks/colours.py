@@ -22,9 +22,8 @@ class Look:
 
 def first_look(subject: Subject) -> Look:
     """The first whole picture of each camera; scenes of one task begin alike."""
-    task = subject.metadata.get("task") or subject.steps.get("language_instruction", [""])[0]
     whole = {name: [p for p in pictures if not p.fault] for name, pictures in subject.pictures.items()}
-    return Look(str(task), {name: pictures[0].thumbnail for name, pictures in whole.items() if pictures})
+    return Look(subject.task, {name: pictures[0].thumbnail for name, pictures in whole.items() if pictures})
 
 
 def compare_colours(found: Sequence[tuple[Place, Look]]) -> Iterator[Finding]:

@@ -28,7 +28,7 @@ def identity(subject: Subject) -> Identity:
     for _, pictures in sorted(subject.pictures.items()):
         for picture in pictures:
             digest.update(picture.digest)
-    return Identity(digest.digest(), subject.metadata.get("episode_id", ""))
+    return Identity(digest.digest(), str(subject.metadata.get("episode_id", "")))
 
 
 def find_duplicates(found: Sequence[tuple[Place, Identity]]) -> Iterator[Finding]:

@@ -37,15 +37,15 @@ def check_metadata(subject: Subject) -> Iterator[Finding]:
             yield Finding(
                 "metadata_missing", f"'{name}' is empty", "where the episode came from", subject.place, severity
             )
-    if metadata.get("seed", 0) < 0:
+    if metadata["seed"] < 0:
         what = f"the seed is {metadata['seed']}"
         yield Finding("metadata_missing", what, "a seed from 0 on, which replays the scene", subject.place)
     try:
         aware = datetime.fromisoformat(metadata["time"]).tzinfo is not None
-    except (ValueError, KeyError):
+    except ValueError:
         aware = False
     if not aware:
-        what = f"the time is {metadata.get('time', '')!r}"
+        what = f"the time is {metadata['time']!r}"
         yield Finding(
             "time_missing", what, "ISO 8601 with a time zone, as 2025-01-31T12:00:00+00:00", subject.place, "warning"
         )

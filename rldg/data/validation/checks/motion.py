@@ -14,6 +14,7 @@ from rldg.data.validation.subject import Subject
 LAGS = (-1, 0, 1)  # of the command against the displacement, in steps
 SOURCE = ("task", "policy_kind", "checkpoint_hash", "time")  # what the episodes of one collection share
 SHORTEST = 6  # steps of an episode that can tell anything
+LARGEST = 1e6  # of any number; nothing is told from beyond
 MOVING = 0.3  # share of an episode's large displacements from which a step counts as moving
 LEAST = (0.005, 0.02)  # travel and turn from which an episode tells the scale [m, rad]
 PARTS = (slice(0, 3), slice(3, 6))  # of a twist: translation, rotation
@@ -33,11 +34,12 @@ class Motion:
 
 
 def motion(subject: Subject) -> Motion | None:
-    """None for an episode that is too short or not finite."""
+    """None for an episode that is too short, or whose numbers are not finite or absurd."""
     raw = subject.steps["observation/raw_state"][:, :7].astype(np.float64)
     action = subject.steps["action"][:, :6].astype(np.float64)
     norms = np.linalg.norm(raw[:, 3:], axis=1)
-    if len(raw) < SHORTEST or not (np.isfinite(raw).all() and np.isfinite(action).all() and (norms > 0.5).all()):
+    sane = (np.abs(raw) < LARGEST).all() and (np.abs(action) < LARGEST).all() and (norms > 0.5).all()
+    if len(raw) < SHORTEST or not sane:
         return None
     local, base = displacements(raw)
     command = action[:-1]

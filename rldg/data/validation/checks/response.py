@@ -96,7 +96,7 @@ def lag(motions: Sequence[Motion]) -> Verdict | None:
         return None
     before, now, after = np.sum([_contributions(part) for part in products], axis=0)
     right = "step t holds the observation at t and the action taken on it"
-    if after > UNIQUE and now < after / 2:
+    if after > UNIQUE and now < after:
         return Verdict("action_lag", "the tool moves a step before its action: actions stand one step too late", right)
     if before > UNIQUE and now < OTHER * before:
         return Verdict("action_lag", "the tool moves a step after its action: actions stand one step too early", right)

@@ -37,12 +37,13 @@ class Scene:
 
 def scene_of(subject: Subject) -> Scene | None:
     """The scene of a simulated episode; None for another."""
-    if subject.metadata["backend"] != "mujoco":
+    seed = subject.metadata["seed"]
+    if subject.metadata["backend"] != "mujoco" or not isinstance(seed, int) or seed < 0:
         return None
     first = {name: pictures[0] for name, pictures in subject.pictures.items()}
     thumbnails = {name: picture.thumbnail for name, picture in first.items() if not picture.fault}
     m = subject.metadata
-    return Scene(m["task"], m["task_hash"], m["station"], m["seed"], thumbnails)
+    return Scene(m["task"], m["task_hash"], m["station"], seed, thumbnails)
 
 
 def check_scenes(found: Sequence[tuple[Place, Scene | None]]) -> Iterator[Finding]:
@@ -71,8 +72,11 @@ def check_scenes(found: Sequence[tuple[Place, Scene | None]]) -> Iterator[Findin
 
 def _environment(scene: Scene) -> Any:
     from rldg.env.robot_env import RobotEnv  # MuJoCo is heavy, and most checks need none
-    from rldg.tasks import load_station, load_task
+    from rldg.tasks import load_station, load_task, task_names
 
+    # Names only: a path in a data set may lead anywhere.
+    if scene.task not in task_names() or scene.station.endswith((".yaml", ".yml")):
+        raise Skip(f"task '{scene.task}' at station '{scene.station}' is not one that comes with rldg")
     try:
         task = load_task(scene.task)
         if task.hash != scene.task_hash:

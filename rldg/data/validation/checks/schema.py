@@ -1,20 +1,14 @@
 """Whether `features.json` promises what a data set of ours holds."""
 
 from collections.abc import Iterator
-from dataclasses import MISSING
-from dataclasses import fields as members
 from pathlib import Path
 
 from rldg.data.description import FEATURES, read_features
 from rldg.data.example import Field, flat_fields
-from rldg.data.validation.expected import CONTRACT, EXPECTED
+from rldg.data.validation.expected import CONTRACT, EXPECTED, OPTIONAL
 from rldg.data.validation.finding import Finding, Place
-from rldg.data.validation.subject import METADATA, STEPS
+from rldg.data.validation.subject import STEPS
 from rldg.errors import DatasetError
-from rldg.rollout.episode import EpisodeMetadata
-
-# Those without a default: newer versions add fields, and older data sets are sound without them.
-_METADATA = [member.name for member in members(EpisodeMetadata) if member.default is MISSING]
 
 
 def check_schema(folder: Path) -> Iterator[Finding]:
@@ -31,12 +25,10 @@ def check_schema(folder: Path) -> Iterator[Finding]:
         return
     for name, expected in EXPECTED.items():
         if name not in fields:
-            yield Finding("field_missing", f"'{name}' is missing", _described(expected), place)
+            if name not in OPTIONAL:
+                yield Finding("field_missing", f"'{name}' is missing", _described(expected), place)
         elif fields[name] != expected:
             yield Finding("field_type", f"'{name}' is {_described(fields[name])}", _described(expected), place)
-    for name in _METADATA:
-        if METADATA + name not in fields:
-            yield Finding("field_missing", f"'{METADATA}{name}' is missing", "where every episode came from", place)
     if not any(name.startswith(f"{STEPS}observation/") and field.kind == "image" for name, field in fields.items()):
         yield Finding("field_missing", "there is no camera", "a picture under 'steps/observation'", place, "warning")
 

@@ -53,7 +53,8 @@ def check_state(subject: Subject) -> Iterator[Finding]:
                 )
                 break
     parts = np.concatenate([steps[f"observation/{part}"] for part in STATE_PARTS], axis=1)
-    wrong = np.flatnonzero((parts != steps["observation/state"]).any(axis=1))
+    state = steps["observation/state"]
+    wrong = np.flatnonzero(((parts != state) & ~(np.isnan(parts) & np.isnan(state))).any(axis=1))
     if wrong.size:
         what = f"'state' differs from its parts on {wrong.size} steps"
         yield Finding("state_parts", what, " + ".join(STATE_PARTS), subject.at(wrong[0]))
