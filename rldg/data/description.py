@@ -77,7 +77,11 @@ def read_features(folder: Path) -> Any:
     Raises `DatasetError` if `features.json` is absent or is not the description of a data set.
     """
     path = folder / FEATURES
-    content = _read_json(path)
+    return parse_features(_read_json(path), path)
+
+
+def parse_features(content: Any, path: object) -> Any:
+    """The `tfds.features.FeaturesDict` that the content of a `features.json` describes; `path` is for the error."""
     _refuse_foreign_names(content, path)
     try:
         features = _features.FeatureConnector.from_json(content)
@@ -115,7 +119,7 @@ def _read_json(path: Path) -> Any:
         raise DatasetError(f"{path} cannot be read as JSON ({_short(error)}).") from None
 
 
-def _refuse_foreign_names(content: Any, path: Path) -> None:
+def _refuse_foreign_names(content: Any, path: object) -> None:
     """Raises `DatasetError` for a class that TFDS would import, a type only TensorFlow knows, a file it would open."""
     waiting = [content]
     while waiting:

@@ -1,10 +1,10 @@
 """Views of a data set: all its splits as one, and some of its columns only. Nothing is copied."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from rldg.data.description import read_info
 from rldg.data.reader import Dataset, open_dataset
 from rldg.errors import DatasetError
 
@@ -14,9 +14,7 @@ def open_splits(folder: Path) -> dict[str, Dataset]:
 
     Raises `DatasetError` as `open_dataset` does.
     """
-    info = folder / "dataset_info.json"
-    listed = json.loads(info.read_text(encoding="utf-8")).get("splits", []) if info.exists() else []
-    names = [split["name"] for split in listed] or ["train"]
+    names = [split.name for split in read_info(folder).splits] or ["train"]
     return {name: open_dataset(folder, name) for name in names}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
+from rldg.data.description import read_features
 from rldg.data.editing.source import Source
 from rldg.errors import DatasetError
 
@@ -71,7 +72,7 @@ def check_ids(sources: Sequence[Source]) -> None:
 
 def _leaves(source: Source) -> dict[str, str]:
     """Flat name -> what is stored there, to the last detail: kind, shape, type, encoding."""
-    return dict(_flat("", tfds.features.FeaturesDict.from_config(str(source.folder))))
+    return dict(_flat("", read_features(source.folder)))
 
 
 def _flat(name: str, feature: Any) -> Iterable[tuple[str, str]]:

@@ -2,20 +2,20 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from rldg.data.description import read_info
 from rldg.data.manifest import file_sha256
 from rldg.data.reader import Dataset, Entry, open_dataset
+from rldg.data.shards import shards
 from rldg.data.writer import dataset_name
 from rldg.errors import DatasetError, UnknownNameError
 
 TRAIN = "train"
-_FILE = re.compile(r".*-(?P<split>\w+)\.tfrecord-\d+(-of-\d+)?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,10 +111,5 @@ def open_source(folder: Path | str) -> Source:
 
 def _split_names(folder: Path) -> list[str]:
     """Those that files or `dataset_info.json` name: neither may hide what the other knows of."""
-    found = (_FILE.fullmatch(path.name) for path in folder.glob("*.tfrecord-*"))
-    info = folder / "dataset_info.json"
-    try:
-        listed = json.loads(info.read_text(encoding="utf-8")).get("splits", []) if info.exists() else []
-        return sorted({match["split"] for match in found if match} | {split["name"] for split in listed})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(f"{info} does not describe a data set ({error!r}).") from None
+    files = shards(folder) if folder.is_dir() else {}
+    return sorted(files.keys() | {split.name for split in read_info(folder).splits})
