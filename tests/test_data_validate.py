@@ -269,6 +269,7 @@ def test_a_few_faults_do_not_hide_the_rest(expert, tmp_path):
     folder = rewritten(expert, tmp_path / "set", lambda i, c: edit(i, c) or at("steps/reward", 2, 1)(i, c))
     report = validate(folder, skip=["scene"])
     assert [finding.place.episode for finding in report.findings if finding.kind == "reward"] == [0, 2, 3]
+    assert report.episodes == {"train": 3}
 
 
 SCENES = {

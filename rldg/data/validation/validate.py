@@ -1,5 +1,6 @@
 """`validate`: reads a data set once, episode by episode, and lets every check look."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def _readable_fields(folder: Path) -> Mapping[str, Field]:
 def _subjects(folder: Path, fields: Mapping[str, Field], report: Report, progress: bool) -> Iterator[Subject]:
     """Every episode that can be read; what cannot goes into the report."""
     files = [(split, number, path) for split, found in shards(folder).items() for number, path in found.items()]
+    seen = Counter[str]()  # records by split, broken ones too: in a sound set an episode's number
     try:
         info = read_info(folder)
     except DatasetError:
@@ -96,7 +98,8 @@ def _subjects(folder: Path, fields: Mapping[str, Field], report: Report, progres
                 for record in scan_records(path):
                     count += 1
                     bar.update(record.size)
-                    where = Place(split, path.name, record.number, report.episodes[split])
+                    where = Place(split, path.name, record.number, seen[split])
+                    seen[split] += 1
                     if record.fault:
                         lost = f"the record {record.fault}; {record.size} bytes from byte {record.offset} on are lost"
                         report.add(Finding("record_broken", lost, "a whole record; see `rldg data repair`", where))
@@ -105,9 +108,9 @@ def _subjects(folder: Path, fields: Mapping[str, Field], report: Report, progres
                         if isinstance(found, Finding):
                             report.add(found)
                         else:
+                            report.episodes[split] += 1
                             report.steps += len(found)
                             yield found
-                    report.episodes[split] += 1
             except (DatasetError, OSError) as error:
                 report.add(Finding("record_broken", f"the file cannot be read: {error}", "a readable file", place))
             lengths = info.split(split).lengths if info else ()
@@ -115,4 +118,4 @@ def _subjects(folder: Path, fields: Mapping[str, Field], report: Report, progres
                 what = f"the file holds {count} records where dataset_info.json lists {lengths[number]}"
                 report.add(Finding("record_count", what, "as many as listed", place))
     if not sum(report.episodes.values()):
-        report.add(Finding("set_empty", "the data set holds no episode", "at least one"))
+        report.add(Finding("set_empty", "the data set holds no episode that can be read", "at least one"))

@@ -58,11 +58,9 @@ def scale(motion: Motion) -> Verdict | None:
     for part, (gain, (name, unit)) in enumerate(zip(motion.gain, UNITS, strict=True)):
         if gain < GAINS[0]:
             guess = ("millimetres or normalised numbers", "degrees")[part]
-            return Verdict(
-                "action_units", f"the {name} moves the tool by hardly any of what it says, as {guess} would", unit
-            )
+            return Verdict("action_units", f"the tool makes hardly any of the {name} commanded; {guess}?", unit)
         if gain > GAINS[1]:
-            return Verdict("action_units", f"the {name} says far less than the tool moves", unit)
+            return Verdict("action_units", f"the tool makes far more of the {name} than is commanded", unit)
     return None
 
 
