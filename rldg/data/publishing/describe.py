@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from rldg import __version__
-from rldg.data.publishing.files import as_path, file_sha256, local_copy, write_json, write_text
+from rldg.data.publishing.files import as_path, file_sha256, local_copy, read_json, write_json, write_text
 from rldg.data.publishing.index import Reference
 from rldg.data.publishing.publication import Publication
 from rldg.data.publishing.sources import Source
@@ -76,7 +76,7 @@ def lineage(
     indexed: Sequence[Mapping[str, Any]],
     splits: Mapping[str, Sequence[Reference]],
 ) -> dict[str, Any]:
-    """Which data sets this one was made from, as they were then, and where each of its episodes stands in them."""
+    """What `rldg.data.lineage` reads: the data sets this one was made from, and where each episode stands in them."""
     checksums = {path: checksum for result in indexed for path, checksum in result["checksums"].items()}
     records = {path: count for result in indexed for path, count in result["records"].items()}
     first: dict[str, tuple[int, int]] = {}  # file -> its source, and the number of its first episode in the split
@@ -86,6 +86,7 @@ def lineage(
         for file in source.files:
             first[file.path] = number, held[file.split]
             held[file.split] += records[file.path]
+        earlier = as_path(source.path) / "lineage.json"
         parents.append(
             {
                 "name": source.name,
@@ -93,6 +94,7 @@ def lineage(
                 "path": source.path,
                 "sha256": _source_sha256(source, checksums),
                 "episodes": dict(held),
+                **({"lineage": read_json(earlier)} if earlier.exists() else {}),
             }
         )
     of_file = {file.path: file.split for source in sources for file in source.files}
