@@ -139,19 +139,26 @@ def test_failures_stay_out_on_request(sources, tmp_path):
     assert result["splits"]["train"]["episodes"] == 14 and result["failures_left_out"] == 7
 
 
-def test_a_broken_record_is_named_or_left_out(tmp_path):
-    source = collection(tmp_path / "in", range(5))
-    broken = tmp_path / "in" / "rldg_in-train.tfrecord-00003"
-    broken = broken if broken.exists() else next((tmp_path / "in").glob("*.tfrecord-00003"))
-    content = bytearray(broken.read_bytes())
-    content[200] ^= 1
-    broken.write_bytes(content)
-    with pytest.raises(DatasetError, match=rf"{broken}: record 0 is corrupt"):
+def test_a_broken_record_is_named_or_left_out_and_those_behind_it_stay(sources, tmp_path):
+    published(tmp_path / "in", sources[:1])
+    (shard,) = (tmp_path / "in").glob("*.tfrecord-*")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(DatasetError, match=rf"{shard}: record \d is corrupt"):
+        published(tmp_path / "out", [str(tmp_path / "in")])
+    assert not (tmp_path / "out" / "dataset_info.json").exists()
+    result = published(tmp_path / "other", [str(tmp_path / "in")], skip_broken=True)
+    assert result["splits"]["train"]["episodes"] == 11
+    assert len(result["broken"]) == 1 and f"{shard}: record" in result["broken"][0]
+
+
+def test_a_description_that_would_run_code_is_refused(sources, tmp_path):
+    source = collection(tmp_path / "in", range(2))
+    description = tmp_path / "in" / "features.json"
+    description.write_text(description.read_text().replace("features_dict.FeaturesDict", "sneaky.Payload"))
+    with pytest.raises(DatasetError, match="sneaky"):
         published(tmp_path / "out", [source])
-    result = published(tmp_path / "other", [source], skip_broken=True)
-    assert result["splits"]["train"]["episodes"] == 4
-    assert len(result["broken"]) == 1 and f"{broken}: record 0" in result["broken"][0]
-    assert not list((tmp_path / "out").glob("dataset_info.json"))
 
 
 def test_other_features_are_refused_by_name(sources, tmp_path):

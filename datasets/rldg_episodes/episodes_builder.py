@@ -7,10 +7,10 @@ from typing import Any
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 
-from rldg.data.publishing.files import as_path, read_json
+from rldg.data.description import FEATURES, read_features
+from rldg.data.publishing.files import as_path
 from rldg.data.publishing.publication import Publication
 from rldg.data.publishing.publish import publish
-from rldg.data.publishing.sources import read_features
 from rldg.data.publishing.tasks import Engine, in_process
 
 # TFDS's configuration with the fields of `Publication`, so that `--config` takes them as JSON.
@@ -44,8 +44,8 @@ class EpisodesBuilder(FileReaderBuilder):
         return Publication(**{**fields, "sources": tuple(fields["sources"])})
 
     def _info(self) -> tfds.core.DatasetInfo:
-        described = [as_path(folder) / "features.json" for folder in (self.data_dir, *self.publication.sources)]
-        features = next((read_features(read_json(path)) for path in described if path.exists()), None)
+        described = [as_path(folder) for folder in (self.data_dir, *self.publication.sources)]
+        features = next((read_features(folder) for folder in described if (folder / FEATURES).exists()), None)
         info = tfds.core.DatasetInfo(builder=self, features=features, description=self.publication.description)
         if self.publication.file_format != "tfrecord":  # else `--file_format` may still choose
             info.set_file_format(self.publication.file_format)

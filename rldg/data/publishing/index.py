@@ -1,15 +1,16 @@
 """First pass: every source file is read once, and what leaves it is where each episode lies and where it shall go."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rldg.data.example import Field, decode, flat_fields
-from rldg.data.publishing.files import as_path, file_sha256, local_copy, read_json
-from rldg.data.publishing.sources import read_features
+from rldg.data.description import INFO, read_features
+from rldg.data.example import Columns, Field, decode, flat_fields
+from rldg.data.publishing.files import as_path, file_sha256, local_copy
 from rldg.data.publishing.tasks import Task
-from rldg.data.tfrecord import read_records
+from rldg.data.tfrecord import scan_records
 from rldg.errors import DatasetError
 
 _SUCCESS = "episode_metadata/success"
@@ -53,48 +54,61 @@ def index_files(task: Task) -> dict[str, Any]:
     found: dict[str, Any] = {"references": [], "failures": 0, "broken": [], "checksums": {}, "records": {}}
     for name, split, listed in task["files"]:
         with local_copy(as_path(name)) as path:
-            try:
-                _index_file(path, name, split, listed, fields, task, found)
-            except DatasetError as error:
-                fault = str(error).replace(str(path), name)
-                if not task["skip_broken"]:
-                    raise DatasetError(fault) from None
-                found["broken"].append(fault)
+            stretches = list(_references(path, name, split, fields, task))
             found["checksums"][name] = file_sha256(path)
+        found["records"][name] = len(stretches)
+        if len(stretches) < listed:
+            stretches.append(f"{name}: record {len(stretches)} is missing; {INFO} lists {listed}.")
+        faults = [fault for fault in stretches if isinstance(fault, str)]
+        if faults and not task["skip_broken"]:
+            raise DatasetError(faults[0])
+        found["broken"] += faults
+        found["failures"] += stretches.count(None)
+        found["references"] += [reference for reference in stretches if isinstance(reference, Reference)]
     return found
 
 
-def _index_file(
-    path: Path, name: str, split: str, listed: int, fields: dict[str, Field], task: Task, found: dict[str, Any]
-) -> None:
-    found["records"][name] = 0
-    for number, (offset, record) in enumerate(read_records(path)):
-        found["records"][name] += 1
+def _references(
+    path: Path, name: str, split: str, fields: dict[str, Field], task: Task
+) -> Iterator[Reference | str | None]:
+    """Of each record in a file its reference, or what is wrong with it, or nothing for a failure to be left out."""
+    for record in scan_records(path):
+        if record.fault:
+            yield f"{name}: record {record.number} {record.fault}."
+            continue
         try:
-            columns = decode(record, fields)
+            columns, steps = _checked(record.content, fields)
         except DatasetError as error:
-            fault = f"{name}: record {number}: {error}."
-            if not task["skip_broken"]:
-                raise DatasetError(fault) from None
-            found["broken"].append(fault)
+            yield f"{name}: record {record.number}: {error}."
             continue
         if task["successes"] and not columns.get(_SUCCESS, True):
-            found["failures"] += 1
+            yield None
             continue
-        rank = rank_of(record, task["seed"])
-        episode_id = columns.get(_ID, b"").decode(errors="replace")
-        drawn = task["validation"] is not None
-        into = split_of(episode_id or rank_of(record, 0), task["validation"], task["seed"]) if drawn else split
-        steps = len(next(value for field, value in columns.items() if field.startswith("steps/")))
-        found["references"].append(Reference(rank, into, name, offset, number, len(record), steps, episode_id))
-    if found["records"][name] < listed:
-        raise DatasetError(f"{name}: record {found['records'][name]} is missing; dataset_info.json lists {listed}.")
+        rank = rank_of(record.content, task["seed"])
+        episode_id = columns.get(_ID, b"")
+        episode_id = episode_id.decode(errors="replace") if isinstance(episode_id, bytes) else str(episode_id)
+        if task["validation"] is not None:
+            into = split_of(episode_id or rank_of(record.content, 0), task["validation"], task["seed"])
+        else:
+            into = split
+        yield Reference(rank, into, name, record.offset, record.number, len(record.content), steps, episode_id)
+
+
+def _checked(record: bytes, fields: dict[str, Field]) -> tuple[Columns, int]:
+    """Columns and number of steps. Raises `DatasetError` if a field is missing, of other shape, or of other length."""
+    columns = decode(record, fields)
+    lengths = {name: len(column) for name, column in columns.items() if name.startswith("steps/")}
+    steps = next(iter(lengths.values()))
+    other = next((name for name, length in lengths.items() if length != steps), "")
+    if other or not steps:
+        raise DatasetError(f"'{other or next(iter(lengths))}' holds {lengths.get(other, 0)} of {steps} steps")
+    return columns, steps
 
 
 @lru_cache(maxsize=8)
 def _fields(folder: str) -> dict[str, Field]:
     """What every record of a source has to hold."""
-    fields = flat_fields(read_features(read_json(as_path(folder) / "features.json")))
+    fields = flat_fields(read_features(as_path(folder)))
     if not any(name.startswith("steps/") for name in fields):
         raise DatasetError(f"{folder} is not RLDS: its features hold no 'steps'.")
     return fields

@@ -1,17 +1,14 @@
 """The data sets that are published together: their record files, and whether they hold the same features."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import tensorflow_datasets as tfds
-
+from rldg.data.description import FEATURES, INFO, read_features, read_info
 from rldg.data.example import flat_fields
 from rldg.data.publishing.files import as_path, read_json
+from rldg.data.shards import shards
 from rldg.errors import DatasetError
-
-_RECORDS = re.compile(r".+-(?P<split>[^-]+)\.tfrecord-\d+(-of-\d+)?")
 
 
 @dataclass(frozen=True)
@@ -57,49 +54,36 @@ def find_sources(folders: Sequence[str]) -> list[Source]:
         if source.features != sources[0].features:
             raise DatasetError(
                 f"{source.path} holds other features than {sources[0].path}: "
-                f"{_difference(sources[0].features, source.features)}; publish it as a data set of its own."
+                f"{_difference(sources[0], source)}; publish it as a data set of its own."
             )
     return sources
 
 
-def read_features(content: dict[str, Any]) -> Any:
-    """The `tfds.features.FeaturesDict` that a `features.json` describes."""
-    return tfds.features.FeaturesDict.from_json(content)
-
-
 def _find(given: str) -> Source:
     folder = as_path(given)
-    if not (folder / "features.json").exists():
-        raise DatasetError(f"{given} holds no data set: it has no features.json.")
-    info = read_json(folder / "dataset_info.json") if (folder / "dataset_info.json").exists() else {}
-    listed = {split["name"]: list(map(int, split.get("shardLengths", []))) for split in info.get("splits", [])}
-    paths: dict[str, list[Any]] = {split: [] for split in listed}
-    for path in sorted(folder.iterdir()):
-        if match := _RECORDS.fullmatch(path.name):
-            paths.setdefault(match["split"], []).append(path)
-    files = []
-    for split, found in sorted(paths.items()):
-        lengths = listed.get(split, [])
-        if len(found) < len(lengths):
+    if not (folder / FEATURES).exists():
+        raise DatasetError(f"{given} holds no data set: it has no {FEATURES}.")
+    read_features(folder)  # refuses what is not to be trusted
+    info = read_info(folder)
+    found = shards(folder)
+    files: list[SourceFile] = []
+    for split in sorted({*found, *(listed.name for listed in info.splits)}):
+        paths: list[Any] = list(found.get(split, {}).values())
+        lengths = info.split(split).lengths
+        if len(paths) < len(lengths):
             raise DatasetError(
-                f"{given} has {len(found)} of the {len(lengths)} files of '{split}' that its dataset_info.json lists."
+                f"{given} has {len(paths)} of the {len(lengths)} files of '{split}' that its {INFO} lists."
             )
-        lengths = [*lengths, *[0] * (len(found) - len(lengths))]
+        lengths = [*lengths, *[0] * (len(paths) - len(lengths))]
         files += [
             SourceFile(str(path), split, records, path.stat().length)
-            for path, records in zip(found, lengths, strict=True)
+            for path, records in zip(paths, lengths, strict=True)
         ]
-    return Source(
-        given,
-        info.get("name", folder.name),
-        info.get("version", ""),
-        read_json(folder / "features.json"),
-        tuple(files),
-    )
+    return Source(given, info.name or folder.name, info.version, read_json(folder / FEATURES), tuple(files))
 
 
-def _difference(one: dict[str, Any], other: dict[str, Any]) -> str:
-    """The names of the fields in which two descriptions differ."""
-    fields, others = flat_fields(read_features(one)), flat_fields(read_features(other))
+def _difference(one: Source, other: Source) -> str:
+    """The names of the fields in which two sources differ."""
+    fields, others = (flat_fields(read_features(as_path(source.path))) for source in (one, other))
     names = sorted(name for name in fields.keys() | others.keys() if fields.get(name) != others.get(name))
     return ", ".join(names) if names else "their fields agree in name, type and shape, but not in their description"
