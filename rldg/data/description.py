@@ -77,11 +77,7 @@ def read_features(folder: Path) -> Any:
     Raises `DatasetError` if `features.json` is absent or is not the description of a data set.
     """
     path = folder / FEATURES
-    return parse_features(_read_json(path), path)
-
-
-def parse_features(content: Any, path: object) -> Any:
-    """The `tfds.features.FeaturesDict` that the content of a `features.json` describes; `path` is for the error."""
+    content = _read_json(path)
     _refuse_foreign_names(content, path)
     try:
         features = _features.FeatureConnector.from_json(content)
@@ -119,7 +115,7 @@ def _read_json(path: Path) -> Any:
         raise DatasetError(f"{path} cannot be read as JSON ({_short(error)}).") from None
 
 
-def _refuse_foreign_names(content: Any, path: object) -> None:
+def _refuse_foreign_names(content: Any, path: Path) -> None:
     """Raises `DatasetError` for a class that TFDS would import, a type only TensorFlow knows, a file it would open."""
     waiting = [content]
     while waiting:
