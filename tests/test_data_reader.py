@@ -11,16 +11,13 @@ from hypothesis.extra import numpy as hnp
 
 from rldg.data.example import encode
 from rldg.data.images import encode_jpeg
-from rldg.data.loader import StepSource, batches
 from rldg.data.reader import open_dataset
 from rldg.data.statistics import column_statistics, compute_statistics, save_statistics
+from rldg.data.steps import StepSource
 from rldg.data.tfrecord import frame
 from rldg.data.writer import DatasetWriter
 from rldg.errors import DatasetError
 from tests.synthetic_episodes import make_episode
-
-WRIST = {"wrist": "observation/image_wrist"}
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -108,9 +105,10 @@ def test_the_layout_of_the_rldg_authors_loads(tmp_path):
     assert [entry.length for entry in dataset.successes().entries] == [2, 5, 3]
     assert np.abs(dataset[1].steps["observation/image_wrist_1"][4].astype(int) - image).max() <= 3
     assert compute_statistics(dataset, action="eef_action")["action"]["max"] == [5.0] * 7
-    sample = StepSource(dataset, {"wrist": "observation/image_wrist_1"}, action="eef_action", horizon=2)[9]
-    assert sample["action"].tolist() == [[[3.0] * 7] * 2]
-    assert sample["task"]["language_instruction"] == "insert"
+    source = StepSource(dataset, {"wrist": "observation/image_wrist_1"}, action="eef_action")
+    assert source.actions[9].tolist() == [3.0] * 7
+    np.testing.assert_array_equal(source.picture("wrist", 6), dataset[1].steps["observation/image_wrist_1"][4])
+    assert source.instructions.tolist() == ["insert"]
     with pytest.raises(DatasetError, match="has no column action; it has base_action"):
         StepSource(dataset, {})
     with pytest.raises(DatasetError, match="not written by rldg"):
@@ -142,44 +140,3 @@ def test_statistics_file_is_what_openvla_looks_up(folder, tmp_path):
     assert (found["num_transitions"], found["num_trajectories"]) == (3 + 4 + 6 + 3, 4)
     with pytest.raises(DatasetError, match="no episode"):
         compute_statistics([])
-
-
-@pytest.mark.parametrize("memory_limit", [0, 1 << 30], ids=["decoded on access", "decoded once"])
-def test_steps_come_with_history_and_future(folder, memory_limit):
-    dataset = open_dataset(folder)
-    source = StepSource(dataset, WRIST, state="observation/state", window=2, horizon=3, memory_limit=memory_limit)
-    assert len(source) == dataset.steps
-    first, last = source[3], source[6]  # of the second episode, which has steps 3 to 6
-    episode = dataset[1]
-    assert first["observation"]["timestep_pad_mask"].tolist() == [False, True]
-    np.testing.assert_array_equal(first["observation"]["proprio"], episode.steps["observation/state"][[0, 0]])
-    np.testing.assert_array_equal(first["action"], episode.steps["action"][[[0, 1, 2], [0, 1, 2]]])
-    assert first["action_pad_mask"].all()
-    images = episode.steps["observation/image_wrist"]
-    np.testing.assert_array_equal(last["observation"]["image_wrist"], np.stack([images[2], images[3]]))
-    np.testing.assert_array_equal(last["action"], episode.steps["action"][[[2, 3, 3], [3, 3, 3]]])
-    assert last["action_pad_mask"][..., 0].tolist() == [[True, True, False], [True, False, False]]
-
-
-def test_batches_can_be_resumed_and_follow_the_seed(folder):
-    sources = [StepSource(open_dataset(folder).first(n), WRIST) for n in (2, 6)]
-
-    def reader(seed):
-        return batches(sources, 4, seed=seed, weights=[0.5, 0.5])
-
-    interrupted = reader(0)
-    for _ in range(3):
-        next(interrupted)
-    state = json.loads(json.dumps(interrupted.get_state()))
-    expected = [next(interrupted)["action"] for _ in range(4)]
-    resumed = reader(0)
-    resumed.set_state(state)
-    np.testing.assert_array_equal([next(resumed)["action"] for _ in range(4)], expected)
-    assert not np.array_equal(next(reader(0))["action"], next(reader(1))["action"])
-
-
-def test_an_epoch_shows_every_step_once(folder):
-    source = StepSource(open_dataset(folder), {})
-    reader = batches([source], 5, seed=0)
-    seen = np.concatenate([next(reader)["action"][:, 0, 0, 0] for _ in range(len(source) // 5)])
-    assert sorted(seen) == sorted(source[i]["action"][0, 0, 0] for i in range(len(source)))

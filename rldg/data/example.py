@@ -98,6 +98,14 @@ def decode(content: bytes, fields: Mapping[str, Field]) -> Columns:
     return {name: _column(name, field, stored[name]) for name, field in fields.items()}
 
 
+def decode_column(content: bytes, name: str, field: Field) -> Any:
+    """One column from its serialised `tf.train.Feature` alone. Raises `DatasetError` if it does not hold the field."""
+    try:
+        return _column(name, field, _feature.Feature.FromString(content))
+    except DecodeError as error:
+        raise DatasetError(f"'{name}' is not a tf.train.Feature message ({error})") from None
+
+
 def _column(name: str, field: Field, stored: Any) -> Any:
     per_step = name.startswith("steps/")
     if field.kind != "number":

@@ -19,13 +19,17 @@ def encode_jpeg(image: np.ndarray) -> bytes:
     )
 
 
-def decode_image(content: bytes) -> np.ndarray:
-    """JPEG or PNG as (H, W, 3) uint8 RGB. Raises `DatasetError` if it is neither, or broken."""
+def decode_image(content: bytes, buffer: np.ndarray | None = None) -> np.ndarray:
+    """JPEG or PNG as (H, W, 3) uint8 RGB. Raises `DatasetError` if it is neither, or broken.
+
+    A `buffer` of at least that many bytes saves a JPEG the allocation, which takes half as long as decoding: the
+    result then lies in it.
+    """
     try:
         if simplejpeg.is_jpeg(content):
             height, width, *_ = simplejpeg.decode_jpeg_header(content)
             _refuse_giant(int(height), int(width))
-            return simplejpeg.decode_jpeg(content, colorspace="RGB")
+            return simplejpeg.decode_jpeg(content, colorspace="RGB", buffer=buffer)
         # PNG alone: among Pillow's other formats are some that start programs.
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
             _refuse_giant(image.height, image.width)

@@ -1,133 +1,226 @@
-"""Batches for training: random access to steps, deterministic shuffling and mixing, iterators that can be resumed."""
+"""Batches for training: shuffled, mixed, augmented, read ahead, and the same whatever reads them.
 
-from collections.abc import Callable, Mapping, Sequence
+Grain orders the steps: each source is shuffled over all its frames, the sources are mixed by weight, and the stream is
+dealt to the hosts. Batch t is a function of configuration and t, so that a training resumes at any step, and the number
+of threads changes nothing.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import grain
 import numpy as np
 
-from rldg.data.reader import Dataset
+from rldg.data.assemble import Assembler, read_pictures
+from rldg.data.steps import StepSource
+from rldg.data.transform import ImageTransform
 from rldg.errors import DatasetError
 
-Sample = dict[str, Any]
+logger = logging.getLogger(__name__)
+
+Batch = dict[str, Any]
 
 
-class StepSource:
-    """One sample per control step, in the layout of Octo's own loader.
+@dataclass(frozen=True)
+class LoaderConfig:
+    """How batches are made. All but `threads`, `prefetch` and `memory_limit` decides what is in them."""
 
-    With a window of W observations and a horizon of H actions:
+    batch_size: int  # samples per batch and host
+    images: Mapping[str, ImageTransform] = field(default_factory=dict)  # camera of the sources -> its treatment
+    seed: int = 0  # of order and augmentation
+    weights: tuple[float, ...] | None = None  # share of each source; by default its share of the steps
+    window: int = 1  # W, observations per sample
+    horizon: int = 1  # H, actions per sample
+    action_dim: int = 0  # actions are padded to so many numbers; 0: as many as the widest source has
+    state_dim: int = 0  # likewise for states
+    augment: bool = True  # random crops and colours; False prepares pictures as for acting
+    shuffle: bool = True
+    epochs: int | None = None  # passes over each source; endless by default
+    shard: int = 0  # this host's number ..
+    shards: int = 1  # .. of so many: together they read what one host with a larger batch would
+    threads: int = min(16, len(os.sched_getaffinity(0)))  # that read ahead; 0: read when asked
+    prefetch: int = 0  # batches that are read ahead; 0: two per thread
+    memory_limit: int = 0  # bytes of decoded pictures to keep; a larger set is decoded whenever a picture is needed
 
-        observation/image_<camera>     (W, h, w, 3) uint8
-        observation/proprio            (W, n) float32, if `state` is given
-        observation/timestep_pad_mask  (W,) bool, False where the window reaches before the first step
-        task/language_instruction      str
-        action                         (W, H, A) float32, the last action repeated beyond the end
-        action_pad_mask                (W, H, A) bool, False beyond the end
+    def __post_init__(self) -> None:
+        if min(self.batch_size, self.window, self.horizon, self.shards) < 1 or not 0 <= self.shard < self.shards:
+            raise DatasetError(
+                "Batch size, window, horizon and shards count from 1, and the shard from 0 to shards - 1."
+            )
 
-    The encoded pictures stay in memory. If they fit decoded into `memory_limit` bytes they are decoded once, else
-    whenever they are asked for.
+    @property
+    def read_ahead(self) -> int:
+        """Batches that are read ahead."""
+        return (self.prefetch or 2 * self.threads) if self.threads else 0
 
-    Args:
-        episodes: what to sample from; usually `open_dataset(folder).successes()`.
-        cameras: name in the sample -> column of the data set, e.g. {"wrist": "observation/image_wrist"}.
-        action: column of the actions, "action" (end-effector frame) or e.g. "base_action".
-        state: column of the state, or None for policies without proprioception.
-        window: W, observations per sample.
-        horizon: H, actions per sample.
-        memory_limit: bytes of decoded pictures to keep.
+
+@dataclass(frozen=True)
+class Memory:
+    """What a loader will hold, in bytes. It does not grow while reading."""
+
+    numbers: int  # actions, states, places of pictures
+    pictures: int  # decoded pictures that are kept
+    batches: int  # being read, waiting, and in the trainer's hands
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.numbers + self.pictures + self.batches
+
+    def __str__(self) -> str:
+        parts = {"numbers and places": self.numbers, "kept pictures": self.pictures, "batches": self.batches}
+        listed = ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in parts.items())
+        return f"{self.total / 2**20:,.0f} MiB ({listed})"
+
+
+def expected_memory(sources: Sequence[StepSource], config: LoaderConfig) -> Memory:
+    """What a loader of this configuration will hold; nothing is read for it."""
+    numbers = sum(source.nbytes for source in sources) + sum(
+        index.nbytes for index in {id(source.episodes.index): source.episodes.index for source in sources}.values()
+    )
+    frame = sum(3 * transform.height * transform.width for transform in config.images.values())
+    kept = frame * sum(map(len, sources))
+    action_dim, state_dim = _dimensions(sources, config)
+    sample = config.window * (frame + 4 * state_dim + 5 * config.horizon * action_dim + 16)
+    # Beside those read ahead, the trainer holds one batch and perhaps the one before.
+    batches = config.batch_size * sample * (config.read_ahead + 2)
+    return Memory(numbers, kept if kept <= config.memory_limit else 0, batches)
+
+
+class Loader(Iterator[Batch]):
+    """An iterator over batches of NumPy arrays, with a place that can be saved; see `make_loader`."""
+
+    def __init__(self, batches: grain.MapDataset, config: LoaderConfig, identity: dict[str, Any]) -> None:
+        self._batches = batches
+        self._reading = grain.ReadOptions(num_threads=config.threads, prefetch_buffer_size=config.read_ahead)
+        self._identity = identity
+        self.seek(0)
+
+    def __next__(self) -> Batch:
+        batch = next(self._iterator)
+        self.step += 1
+        return batch
+
+    def batch(self, step: int) -> Batch:
+        """Batch number `step`, read now; the place stays."""
+        return self._batches[step]
+
+    def seek(self, step: int) -> None:
+        """Goes on with batch number `step`."""
+        if step:
+            self.close()
+        self.step = step
+        self._iterator = iter(self._batches[step:].to_iter_dataset(self._reading))
+
+    def get_state(self) -> dict[str, Any]:
+        """The place and what it is a place in, for a checkpoint (JSON)."""
+        return {"step": self.step, **self._identity}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on where `get_state` was called. Raises `DatasetError` if this loader would give other batches."""
+        other = [name for name, value in self._identity.items() if state.get(name) != value]
+        if other:
+            raise DatasetError(
+                f"The saved place belongs to other batches: {other[0]} was {state.get(other[0])} "
+                f"and is {self._identity[other[0]]}."
+            )
+        self.seek(int(state["step"]))
+
+    def close(self) -> None:
+        """Stops reading ahead."""
+        self._iterator.close()
+
+
+def make_loader(sources: Sequence[StepSource], config: LoaderConfig) -> Loader:
+    """Batches drawn from `sources`. The expected memory is logged.
+
+    With B samples, windows of W observations and chunks of H actions, as nested dictionaries of NumPy arrays:
+
+        observation/image_<camera>         (B, W, height, width, 3) uint8
+        observation/proprio                (B, W, P) float32, if a source has a state
+        observation/timestep               (B, W) int32, from the beginning of the episode
+        observation/timestep_pad_mask      (B, W) bool, False where the window reaches before the first step
+        observation/task_completed         (B, W, H) bool, True beyond the end
+        observation/pad_mask_dict/<name>   (B, W) bool, False where a camera or the state is missing
+        task/language_instruction          (B,) str
+        task/pad_mask_dict/language_instruction  (B,) bool, False where it is empty
+        action                             (B, W, H, A) float32, the last action repeated beyond the end
+        action_pad_mask                    (B, W, H, A) bool, False beyond the end and where an action was padded
+        dataset_name                       (B,) str
+
+    The names are those of Octo's loader.
+
+    Raises:
+        DatasetError: the sources have different cameras, or more numbers than `config` allows.
     """
-
-    def __init__(
-        self,
-        episodes: Dataset,
-        cameras: Mapping[str, str],
-        *,
-        action: str = "action",
-        state: str | None = None,
-        window: int = 1,
-        horizon: int = 1,
-        memory_limit: int = 1 << 30,
-    ) -> None:
-        wanted = [*cameras.values(), action, *([state] if state else [])]
-        missing = [column for column in wanted if f"steps/{column}" not in episodes.fields]
-        if missing:
-            have = sorted(n.removeprefix("steps/") for n in episodes.fields if n.startswith("steps/"))
-            raise DatasetError(f"{episodes.folder} has no column {', '.join(missing)}; it has {', '.join(have)}.")
-        if not len(episodes):
-            raise DatasetError(f"{episodes.folder} has no episode left to train on.")
-        self._window = np.arange(1 - window, 1)
-        self._horizon = np.arange(horizon)
-        loaded = [episode.steps for episode in episodes]
-        lengths = np.array([entry.length for entry in episodes.entries])
-        self._ends = np.repeat(np.cumsum(lengths), lengths)  # of each step: the end of its episode
-        self._starts = self._ends - np.repeat(lengths, lengths)
-        self._actions = np.concatenate([steps[action] for steps in loaded]).astype(np.float32)
-        self._states = np.concatenate([steps[state] for steps in loaded]).astype(np.float32) if state else None
-        self._instructions = [text for steps in loaded for text in steps["language_instruction"]]
-        frame_bytes = sum(loaded[0][column][0].nbytes for column in cameras.values())
-        decode_now = frame_bytes * len(self) <= memory_limit
-        self._images = {
-            f"image_{name}": _frames([steps[column] for steps in loaded], decode_now)
-            for name, column in cameras.items()
-        }
-
-    def __len__(self) -> int:
-        return len(self._ends)
-
-    def __getitem__(self, index: Any) -> Sample:
-        start, end = self._starts[index], self._ends[index]
-        history = index + self._window
-        past = np.maximum(history, start)
-        future = past[:, None] + self._horizon
-        actions = self._actions[np.minimum(future, end - 1)]
-        inside = np.broadcast_to((future < end)[..., None], actions.shape)
-        observation: Sample = {name: np.stack([frames[i] for i in past]) for name, frames in self._images.items()}
-        if self._states is not None:
-            observation["proprio"] = self._states[past]
-        return {
-            "observation": observation | {"timestep_pad_mask": history >= start},
-            "task": {"language_instruction": self._instructions[index]},
-            "action": actions,
-            "action_pad_mask": inside,
-        }
-
-
-def _frames(episodes: list[Any], decode_now: bool) -> Any:
-    if decode_now:
-        return np.concatenate([images.decoded() for images in episodes])
-    return type(episodes[0])([content for images in episodes for content in images.encoded])
-
-
-def batches(
-    sources: Sequence[StepSource],
-    batch_size: int,
-    *,
-    seed: int,
-    weights: Sequence[float] | None = None,
-    transform: Callable[[Sample], Sample] | None = None,
-    threads: int = 1,
-) -> grain.DatasetIterator:
-    """Endless batches drawn from `sources`, each source shuffled anew in every epoch.
-
-    The order depends on `seed` alone. `next()` gives a batch; `get_state()` and `set_state()` save and restore the
-    place, so a resumed training sees the batches that an uninterrupted one would.
-
-    Args:
-        sources: one per data set.
-        batch_size: samples per batch.
-        seed: of all shuffling.
-        weights: share of each source in every batch's draw; by default their share of the steps.
-        transform: applied to each sample before batching, e.g. normalisation or augmentation.
-        threads: that read ahead.
-    """
-    seeds = np.random.SeedSequence(seed).generate_state(len(sources))
-    shuffled = [
-        grain.MapDataset.source(source).seed(int(own)).shuffle().repeat()
-        for source, own in zip(sources, seeds, strict=True)
+    if not sources:
+        raise DatasetError("A loader needs at least one source.")
+    for source in sources:
+        unknown = set(config.images) ^ set(source.cameras)
+        if unknown:
+            raise DatasetError(
+                f"'{source.name}' has the cameras {sorted(source.cameras)}, not {sorted(config.images)}."
+            )
+    weights = config.weights or [len(source) / sum(map(len, sources)) for source in sources]
+    if len(weights) != len(sources) or min(weights) <= 0:
+        raise DatasetError(f"{len(sources)} sources need as many weights above 0, not {list(weights)}.")
+    logger.info("The loader will hold %s.", expected_memory(sources, config))
+    ends = np.cumsum([len(source) for source in sources]).tolist()
+    streams = [
+        _stream(start, end, seed, config)
+        for start, end, seed in zip(
+            [0, *ends[:-1]], ends, np.random.SeedSequence(config.seed).generate_state(len(ends)), strict=True
+        )
     ]
-    shares = list(weights) if weights is not None else [len(source) / sum(map(len, sources)) for source in sources]
-    steps = grain.MapDataset.mix(shuffled, shares) if len(shuffled) > 1 else shuffled[0]
-    if transform is not None:
-        steps = steps.map(transform)
-    reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * batch_size if threads else 0)
-    return iter(steps.to_iter_dataset(reading).batch(batch_size, drop_remainder=True))
+    rows = grain.MapDataset.mix(streams, weights) if len(streams) > 1 else streams[0]
+    rows = rows[config.shard :: config.shards].batch(config.batch_size, batch_fn=np.array)
+    identity = {
+        "seed": config.seed,
+        "batch_size": config.batch_size,
+        "shards": config.shards,
+        "steps": [len(source) for source in sources],
+        "weights": list(weights),
+    }
+    assemble = _assembler(sources, config)
+
+    def load(step: int, rows: np.ndarray) -> Batch:
+        first = step * config.batch_size * config.shards
+        return assemble(rows, first + config.shard, config.shards)
+
+    return Loader(rows.map_with_index(load), config, identity)
+
+
+def _stream(start: int, end: int, seed: int, config: LoaderConfig) -> grain.MapDataset:
+    """The rows start .. end - 1 in the order in which their source is read."""
+    rows = grain.MapDataset.range(start, end)
+    if config.shuffle:
+        rows = rows.shuffle(seed=int(seed))
+    return rows.repeat(config.epochs)
+
+
+def _dimensions(sources: Sequence[StepSource], config: LoaderConfig) -> tuple[int, int]:
+    """Numbers per action and per state in a batch."""
+    found = []
+    for what, given in (("action", config.action_dim), ("state", config.state_dim)):
+        widest = max(sources, key=lambda source, what=what: getattr(source, f"{what}_dim"))
+        size = getattr(widest, f"{what}_dim")
+        if given and size > given:
+            raise DatasetError(f"'{widest.name}' has {size} numbers per {what}, more than the {given} asked for.")
+        found.append(given or size)
+    return found[0], found[1]
+
+
+def _assembler(sources: Sequence[StepSource], config: LoaderConfig) -> Assembler:
+    kept = {}
+    if expected_memory(sources, config).pictures:
+        kept = {
+            camera: [read_pictures(source, camera, transform, config.threads) for source in sources]
+            for camera, transform in config.images.items()
+        }
+    seed = config.seed if config.augment else None
+    return Assembler(
+        sources, dict(config.images), config.window, config.horizon, *_dimensions(sources, config), seed, kept
+    )

@@ -1,7 +1,12 @@
 """Reads RLDS data sets: ours, and any other whose `features.json` says what it holds."""
 
 import dataclasses
+<<<<<<< HEAD
 from collections.abc import Callable, Iterator, Sequence
+=======
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+>>>>>>> b5f93b4 (One loader for all generalists: an index gives random access to steps, grain orders them)
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +16,10 @@ import numpy as np
 from rldg.data.description import read_features, read_info
 from rldg.data.example import Field, decode, flat_fields
 from rldg.data.images import decode_image
+from rldg.data.index import Index, open_index
 from rldg.data.schema import STATE_PARTS, split_state
-from rldg.data.tfrecord import read_record, read_records
+from rldg.data.tfrecord import read_record
+from rldg.env.types import ActionContract
 from rldg.errors import DatasetError
 from rldg.rollout.episode import Episode, EpisodeMetadata
 
@@ -101,6 +108,7 @@ class Dataset(Sequence[StoredEpisode]):
     folder: Path
     fields: dict[str, Field]  # flat name -> what every record holds there
     entries: tuple[Entry, ...]
+    index: Index  # of the whole split
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -133,8 +141,7 @@ class Dataset(Sequence[StoredEpisode]):
     @property
     def cameras(self) -> tuple[str, ...]:
         """Names of the step columns that hold pictures, for example "observation/image_wrist"."""
-        images = (n for n, field in self.fields.items() if n.startswith(_STEPS) and field.kind == "image")
-        return tuple(sorted(name.removeprefix(_STEPS) for name in images))
+        return tuple(name.removeprefix(_STEPS) for name in _cameras(self.fields))
 
     @property
     def steps(self) -> int:
@@ -156,11 +163,14 @@ class Dataset(Sequence[StoredEpisode]):
         return replace(self, entries=self.entries[:count])
 
 
-def open_dataset(folder: Path | str, split: str = "train") -> Dataset:
+def open_dataset(folder: Path | str, split: str = "train", *, verify: bool = True) -> Dataset:
     """Lists the episodes of the data set in `folder` (the one that holds `features.json`).
 
-    Every record is read and its checksum verified; pictures are not decoded. Raises `DatasetError` if there is no data
-    set, a record is broken (file and record are named), or files are fewer than `dataset_info.json` says.
+    Every record is read and its checksum verified; pictures are not decoded. With `verify` False, a stored index spares
+    that as long as the files are those that it was made from (`rldg.data.index`); the first time writes it.
+
+    Raises `DatasetError` if there is no data set, a record is broken (file and record are named), or files are fewer
+    than `dataset_info.json` says.
     """
     folder = Path(folder)
     if not (folder / "features.json").exists():
@@ -171,11 +181,11 @@ def open_dataset(folder: Path | str, split: str = "train") -> Dataset:
     counted = next((name for name in ("steps/action", "steps/is_last", *known) if name in known), "")
     if not counted.startswith(_STEPS):
         raise DatasetError(f"{folder} is not RLDS: its features hold no 'steps'.")
-    light = {name: field for name, field in known.items() if name.startswith(_METADATA) or name == counted}
     paths = sorted(path for path in folder.glob(f"*-{split}.tfrecord-*") if path.suffix != ".tmp")
     listed = read_info(folder).split(split).lengths
     if len(paths) < len(listed):
         raise DatasetError(f"{folder} has {len(paths)} of the {len(listed)} files that its dataset_info.json lists.")
+<<<<<<< HEAD
     entries = []
     for path, expected in zip(paths, [*listed, *[0] * (len(paths) - len(listed))], strict=True):
         record = -1
@@ -190,6 +200,45 @@ def open_dataset(folder: Path | str, split: str = "train") -> Dataset:
         if record + 1 < expected:
             raise DatasetError(f"{path}: record {record + 1} is missing; dataset_info.json lists {expected}.")
     return Dataset(folder, known, tuple(entries))
+=======
+    index = open_index(folder, split, paths, known, _cameras(known), verify=verify)
+    counts = np.bincount(index.file, minlength=len(paths)).tolist()
+    for path, count, expected in zip(paths, counts, listed, strict=False):
+        if count < expected:
+            raise DatasetError(f"{path}: record {count} is missing; dataset_info.json lists {expected}.")
+    light = {name: field for name, field in known.items() if name.startswith(_METADATA)} | {counted: known[counted]}
+    return Dataset(folder, known, tuple(_entries(index, light, counted)), index)
+
+
+def action_contract(datasets: Iterable[Dataset]) -> ActionContract | None:
+    """What the actions of all these episodes mean; None for data sets that do not say.
+
+    Raises `DatasetError` if they mean different things.
+    """
+    texts = {str(entry.metadata.get("action_contract") or "") for dataset in datasets for entry in dataset.entries}
+    if len(texts) > 1:
+        raise DatasetError(f"The episodes' actions have different meanings: {'; '.join(sorted(texts))}.")
+    text = "".join(texts)
+    return ActionContract(**json.loads(text)) if text else None
+
+
+def _entries(index: Index, light: dict[str, Field], counted: str) -> Iterator[Entry]:
+    """The episodes in an index; the column `counted` tells their lengths, the others of `light` are their metadata."""
+    for number, file in enumerate(index.file.tolist()):
+        columns = {name: index.value(name, number, field) for name, field in light.items()}
+        length = len(columns.pop(counted))
+        metadata = {
+            name.removeprefix(_METADATA): value.decode() if isinstance(value, bytes) else value
+            for name, value in columns.items()
+        }
+        path = index.files[file]
+        yield Entry(path, int(index.offset[number]), number - index.first_record[path], length, metadata)
+
+
+def _cameras(known: dict[str, Field]) -> list[str]:
+    """Flat names of the step columns that hold pictures."""
+    return sorted(name for name, field in known.items() if name.startswith(_STEPS) and field.kind == "image")
+>>>>>>> b5f93b4 (One loader for all generalists: an index gives random access to steps, grain orders them)
 
 
 def _decoded(path: Path, record: int, content: bytes, known: dict[str, Field]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import numpy as np
 from rldg.errors import DatasetError
 
 _HEADER = struct.Struct("<QI")
+HEADER_SIZE = _HEADER.size  # bytes from where a record begins to its content
 _FOOTER = struct.Struct("<I")
 _SEARCH = 1 << 20  # bytes that a search for the next record takes at a time
 

@@ -1,21 +1,24 @@
 """From data sets on disk to the frames that a training reads, all decoded and in memory."""
 
-import json
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rldg.data.reader import StoredEpisode, open_dataset
+from rldg.data.assemble import read_pictures
+from rldg.data.normalisation import Normalisation
+from rldg.data.reader import Dataset, action_contract, open_dataset
 from rldg.data.statistics import compute_statistics
+from rldg.data.steps import StepSource
 from rldg.data.writer import dataset_name
 from rldg.env.types import ActionContract
 from rldg.errors import DatasetError
 from rldg.generalists.octo.config import ImageConfig
-from rldg.generalists.octo.images import resized
+from rldg.generalists.octo.images import image_transform
 from rldg.generalists.octo.learner import Frames
-from rldg.generalists.octo.normalisation import ActionStatistics
 
 
 @dataclass(frozen=True)
@@ -37,50 +40,50 @@ def load_frames(
 
     Raises `DatasetError` if a camera is missing, the actions have different meanings, or nothing is left to train on.
     """
-    datasets = [open_dataset(folder).successes() for folder in folders]
-    episodes = [episode for dataset in datasets for episode in dataset]
-    order = np.random.default_rng([seed, len(episodes)]).permutation(len(episodes))
-    held = set(order[: round(validation_share * len(episodes))].tolist())
-    training = [episode for index, episode in enumerate(episodes) if index not in held]
+    datasets = [open_dataset(folder, verify=False).successes() for folder in folders]
+    count = sum(map(len, datasets))
+    order = np.random.default_rng([seed, count]).permutation(count)
+    held = np.isin(np.arange(count), order[: round(validation_share * count)])
+    training, validation = _selected(datasets, ~held), _selected(datasets, held)
     if not training:
         raise DatasetError(f"{', '.join(map(str, folders))}: no successful episode is left to train on.")
-    statistics = compute_statistics(training)
-    sizes = {image.camera: int(_frames_of(episodes[0], image.camera)[0].shape[0]) for image in images}
-    scale = ActionStatistics.of(statistics)
-    validation = [episodes[index] for index in sorted(held)]
+    statistics = compute_statistics(chain.from_iterable(training))
+    scale = Normalisation.of(statistics)
+    sources = [_source(dataset, images, scale) for dataset in training]
     return TrainingData(
-        _stacked(training, images, scale),
-        _stacked(validation, images, scale) if validation else None,
+        _frames(sources, images),
+        _frames([_source(dataset, images, scale) for dataset in validation], images) if validation else None,
         "+".join(dict.fromkeys(dataset_name(folder)[0] for folder in folders)),
         statistics,
-        _contract(episodes),
-        sizes,
+        action_contract(datasets),
+        {image.camera: len(sources[0].picture(image.name, 0)) for image in images},
     )
 
 
-def _frames_of(episode: StoredEpisode, camera: str) -> Any:
-    column = f"observation/image_{camera}"
-    if column not in episode.steps:
-        have = sorted(n.removeprefix("observation/image_") for n in episode.steps if n.startswith("observation/image_"))
-        raise DatasetError(f"The data set has no camera '{camera}'; it has {', '.join(have) or 'none'}.")
-    return episode.steps[column]
+def _selected(datasets: list[Dataset], wanted: np.ndarray) -> list[Dataset]:
+    """The wanted episodes of the data sets, numbered through; data sets of which none is wanted are left out."""
+    ends = np.cumsum([len(dataset) for dataset in datasets])
+    shares = np.split(wanted, ends[:-1])
+    found = [
+        replace(dataset, entries=tuple(entry for entry, take in zip(dataset.entries, share, strict=True) if take))
+        for dataset, share in zip(datasets, shares, strict=True)
+    ]
+    return [dataset for dataset in found if len(dataset)]
 
 
-def _stacked(episodes: list[StoredEpisode], images: tuple[ImageConfig, ...], scale: ActionStatistics) -> Frames:
-    texts = [text for episode in episodes for text in episode.steps["language_instruction"]]
+def _source(dataset: Dataset, images: tuple[ImageConfig, ...], scale: Normalisation) -> StepSource:
+    cameras = {image.name: f"observation/image_{image.camera}" for image in images}
+    return StepSource(dataset, cameras, action_normalisation=scale)
+
+
+def _frames(sources: list[StepSource], images: tuple[ImageConfig, ...]) -> Frames:
+    texts = [text for source in sources for text in source.instructions[source.instruction].tolist()]
     instructions = tuple(dict.fromkeys(texts))
     row = {text: index for index, text in enumerate(instructions)}
+    threads = len(os.sched_getaffinity(0))
     pictures = {
-        image.name: np.concatenate([resized(_frames_of(e, image.camera).decoded(), image.size) for e in episodes])
+        image.name: np.concatenate([read_pictures(s, image.name, image_transform(image), threads) for s in sources])
         for image in images
     }
-    actions = np.concatenate([episode.steps["action"] for episode in episodes])
-    return Frames(pictures, scale.normalise(actions), instructions, np.array([row[text] for text in texts], np.int32))
-
-
-def _contract(episodes: list[StoredEpisode]) -> ActionContract | None:
-    texts = {str(episode.metadata.get("action_contract") or "") for episode in episodes}
-    if len(texts) > 1:
-        raise DatasetError(f"The episodes' actions have different meanings: {'; '.join(sorted(texts))}.")
-    text = texts.pop()
-    return ActionContract(**json.loads(text)) if text else None
+    actions = np.concatenate([source.actions for source in sources])
+    return Frames(pictures, actions, instructions, np.array([row[text] for text in texts], np.int32))

@@ -1,17 +1,9 @@
-"""Camera frames as the stem takes them."""
+"""From a camera's picture to what Octo's stem sees, the same in training and in acting."""
 
-import jax
-import numpy as np
+from rldg.data.transform import ImageTransform
+from rldg.generalists.octo.config import ImageConfig
 
 
-def resized(images: np.ndarray, size: int) -> np.ndarray:
-    """(N, H, W, 3) uint8 brought to (N, size, size, 3) uint8, antialiased; the same pixels if they fit already."""
-    if images.shape[1:3] == (size, size):
-        return images
-    chunks = [images[start : start + 256] for start in range(0, len(images), 256)]
-    shapes = [(len(chunk), size, size, 3) for chunk in chunks]
-    small = [
-        jax.image.resize(chunk.astype(np.float32), shape, "linear", antialias=True)
-        for chunk, shape in zip(chunks, shapes, strict=True)
-    ]
-    return np.concatenate([np.asarray(chunk).round().clip(0, 255).astype(np.uint8) for chunk in small])
+def image_transform(image: ImageConfig) -> ImageTransform:
+    """Antialiased resizing only: the training changes colours itself, on the device."""
+    return ImageTransform(height=image.size, width=image.size, method="linear")

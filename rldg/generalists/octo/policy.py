@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rldg.data.normalisation import Normalisation
 from rldg.env.types import ActionContract, Observation
 from rldg.errors import CheckpointError
 from rldg.generalists.octo.checkpoint import Checkpoint, load_checkpoint
-from rldg.generalists.octo.images import resized
+from rldg.generalists.octo.images import image_transform
 from rldg.generalists.octo.language import text_tokenizer
 from rldg.generalists.octo.model import OctoModule
-from rldg.generalists.octo.normalisation import ActionStatistics
 from rldg.generalists.octo.runtime import prepare_jax
 from rldg.policies.base import Policy, PolicyMetadata
 from rldg.tasks.task import Task
@@ -42,7 +42,7 @@ class OctoPolicy(Policy):
         )
         self._model = checkpoint.model
         self._params = jax.device_put(checkpoint.params)
-        self._statistics = ActionStatistics.of(checkpoint.statistics[key])
+        self._statistics = Normalisation.of(checkpoint.statistics[key])
         self._contract = checkpoint.action_contract
         self._tokenizer = text_tokenizer(checkpoint.model.language)
         self._sample = jax.jit(self._denoised)
@@ -70,7 +70,7 @@ class OctoPolicy(Policy):
 
     def metric_actions(self, images: dict[str, np.ndarray], stochastic: bool | None = None) -> np.ndarray:
         """Actions in the data set's units, for the instruction of the last `reset`."""
-        frames = {f"image_{i.name}": resized(images[i.camera][None], i.size)[:, None] for i in self._model.images}
+        frames = {f"image_{i.name}": image_transform(i)(images[i.camera])[None, None] for i in self._model.images}
         head = self._model.head
         shape = (head.steps + 1, 1, 1, head.action_horizon * head.action_dim)
         drawn = self.stochastic if stochastic is None else stochastic
