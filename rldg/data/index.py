@@ -232,7 +232,7 @@ def _load(
 ) -> Index | None:
     """The stored index, None if there is none, it is broken, or the files have changed since."""
     try:
-        with np.load(stored, allow_pickle=False) as arrays:
+        with open(stored, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             if arrays["stamp"].item() != stamp:
                 return None
             return Index(

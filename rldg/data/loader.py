@@ -176,9 +176,11 @@ def make_loader(sources: Sequence[StepSource], config: LoaderConfig) -> Loader:
         )
     ]
     rows = grain.MapDataset.mix(streams, weights) if len(streams) > 1 else streams[0]
-    rows = rows[config.shard :: config.shards].batch(config.batch_size, batch_fn=np.array)
+    rows = rows[config.shard :: config.shards]
+    rows = rows.batch(config.batch_size, drop_remainder=config.epochs is None, batch_fn=np.array)
     identity = {
         "seed": config.seed,
+        "shuffle": config.shuffle,
         "batch_size": config.batch_size,
         "shards": config.shards,
         "steps": [len(source) for source in sources],
