@@ -5,11 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
 from rldg.data.steps import StepSource
 from rldg.data.transform import DRAWS, Change, ImageTransform
+
+cv2.setNumThreads(1)  # the loader's own threads read whole batches: OpenCV's would only disturb them
 
 _WORDS = 4  # numbers that the generator gives per count of its counter
 
