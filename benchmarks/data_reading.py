@@ -4,8 +4,8 @@
 
 200 episodes of 60 steps, one camera of 128 px; batches of 256, shuffled over all frames, with RLDG's OpenVLA
 augmentation. The bound decodes the same JPEGs in a bare loop, in as many threads, and does nothing else. tf.data reads
-the same files in a process of its own: interleaved episodes, flat_map to steps, a shuffle buffer of 2,000 frames, decode,
-the same augmentation, batch, prefetch. Rounds of the three alternate. Rates are given per second and per second of CPU
+the same files in a process of its own: interleaved episodes, flat_map to steps, a shuffle buffer of 2,000 frames,
+decode, the same augmentation, batch, prefetch. Rounds of the three alternate. Rates are given per second and per second of CPU
 time, which another busy process changes less.
 """
 

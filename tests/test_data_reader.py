@@ -19,6 +19,7 @@ from rldg.data.writer import DatasetWriter
 from rldg.errors import DatasetError
 from tests.synthetic_episodes import make_episode
 
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("set")

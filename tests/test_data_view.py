@@ -179,7 +179,7 @@ def test_record_that_breaks_while_it_is_served_is_named_and_the_rest_goes_on(tmp
     with pytest.raises(DatasetError, match="tfrecord-00000: record 0 is cut off"):
         catalogue.episode(0, 0)
     writer.path(0).unlink()
-    with pytest.raises(DatasetError, match="tfrecord-00000 (cannot be read|is not a file of records)"):
+    with pytest.raises(DatasetError, match=r"tfrecord-00000 (cannot be read|is not a file of records)"):
         catalogue.frames(0, 0)
     assert catalogue.episode(0, 1)["steps"] == len(make_episode(1))
 

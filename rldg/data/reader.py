@@ -1,12 +1,8 @@
 """Reads RLDS data sets: ours, and any other whose `features.json` says what it holds."""
 
 import dataclasses
-<<<<<<< HEAD
-from collections.abc import Callable, Iterator, Sequence
-=======
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
->>>>>>> b5f93b4 (One loader for all generalists: an index gives random access to steps, grain orders them)
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -185,22 +181,6 @@ def open_dataset(folder: Path | str, split: str = "train", *, verify: bool = Tru
     listed = read_info(folder).split(split).lengths
     if len(paths) < len(listed):
         raise DatasetError(f"{folder} has {len(paths)} of the {len(listed)} files that its dataset_info.json lists.")
-<<<<<<< HEAD
-    entries = []
-    for path, expected in zip(paths, [*listed, *[0] * (len(paths) - len(listed))], strict=True):
-        record = -1
-        for record, (offset, content) in enumerate(read_records(path)):
-            columns = _decoded(path, record, content, light)
-            metadata = {
-                name.removeprefix(_METADATA): value.decode(errors="replace") if isinstance(value, bytes) else value
-                for name, value in columns.items()
-                if name != counted
-            }
-            entries.append(Entry(path, offset, record, len(columns[counted]), metadata))
-        if record + 1 < expected:
-            raise DatasetError(f"{path}: record {record + 1} is missing; dataset_info.json lists {expected}.")
-    return Dataset(folder, known, tuple(entries))
-=======
     index = open_index(folder, split, paths, known, _cameras(known), verify=verify)
     counts = np.bincount(index.file, minlength=len(paths)).tolist()
     for path, count, expected in zip(paths, counts, listed, strict=False):
@@ -228,7 +208,7 @@ def _entries(index: Index, light: dict[str, Field], counted: str) -> Iterator[En
         columns = {name: index.value(name, number, field) for name, field in light.items()}
         length = len(columns.pop(counted))
         metadata = {
-            name.removeprefix(_METADATA): value.decode() if isinstance(value, bytes) else value
+            name.removeprefix(_METADATA): value.decode(errors="replace") if isinstance(value, bytes) else value
             for name, value in columns.items()
         }
         path = index.files[file]
@@ -238,7 +218,6 @@ def _entries(index: Index, light: dict[str, Field], counted: str) -> Iterator[En
 def _cameras(known: dict[str, Field]) -> list[str]:
     """Flat names of the step columns that hold pictures."""
     return sorted(name for name, field in known.items() if name.startswith(_STEPS) and field.kind == "image")
->>>>>>> b5f93b4 (One loader for all generalists: an index gives random access to steps, grain orders them)
 
 
 def _decoded(path: Path, record: int, content: bytes, known: dict[str, Field]) -> dict[str, Any]:
