@@ -15,7 +15,9 @@ from pathlib import Path
 import tyro
 
 from rldg.cli.output import table
+from rldg.data.recorder import Recorder
 from rldg.data.writer import DatasetWriter
+from rldg.engines import make_engine
 from rldg.tasks import load_task
 from rldg.workers import EpisodeRunner, map_episodes
 
@@ -33,18 +35,19 @@ class Args:
 
 def main(args: Args) -> None:
     """Prints the table and writes the JSON."""
-    runner = EpisodeRunner(args.task, args.policy)
+    runner = Recorder(EpisodeRunner(args.task, args.policy), began="")
     warm = 2 * args.workers
     steps, began = 0, time.monotonic()
     started = began
     with tempfile.TemporaryDirectory() as folder:
         writer = DatasetWriter(Path(folder) / "data")
-        for index, episode in map_episodes(runner, range(warm + args.episodes), args.workers):
-            writer.write(index, episode)
+        indices, engine = range(warm + args.episodes), make_engine(workers=args.workers)
+        for index, episode in map_episodes(runner, indices, engine):
+            writer.write_record(index, episode.record, episode.features)
             if index < warm:
                 started = time.monotonic()
             else:
-                steps += len(episode)
+                steps += episode.length
     seconds = time.monotonic() - started
     rate = steps / seconds
     result = {

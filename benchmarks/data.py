@@ -1,9 +1,9 @@
-"""Speed of writing and reading data sets on one core.
+"""Speed of reading data sets on one core.
 
     python -m benchmarks.data [--out benchmarks/results/data.json]
 
 Rates are per second of process CPU time, so that another busy process changes them little. Episodes are of the size
-that a converged specialist leaves: 12 steps, two cameras of 128 px. Ten control steps are one second of robot time.
+that a converged specialist leaves: 12 steps, two cameras of 128 px.
 """
 
 import time
@@ -16,11 +16,10 @@ import numpy as np
 import tyro
 
 from rldg.cli.output import table
-from rldg.data.example import encode
 from rldg.data.images import decode_image, encode_jpeg
 from rldg.data.loader import StepSource, batches
 from rldg.data.reader import open_dataset
-from rldg.data.schema import STATE_PARTS, episode_columns
+from rldg.data.schema import STATE_PARTS
 from rldg.data.writer import DatasetWriter
 from rldg.rollout.episode import Episode, EpisodeMetadata
 from rldg.stage import write_json
@@ -83,21 +82,10 @@ def measure() -> dict[str, float]:
     episode = synthetic_episode(0)
     picture = episode.images[CAMERAS[0]][0]
     encoded = encode_jpeg(picture)
-    columns = episode_columns(episode)
     results = {
         "picture bytes": float(len(encoded)),
-        "pictures encoded / s": rate(lambda: [encode_jpeg(picture) for _ in range(200)], 200),
         "pictures decoded / s": rate(lambda: [decode_image(encoded) for _ in range(200)], 200),
-        "episodes to tf.train.Example / s": rate(lambda: [encode(columns) for _ in range(20)], 20),
     }
-
-    def write() -> None:
-        with TemporaryDirectory() as folder:
-            writer = DatasetWriter(Path(folder))
-            for index in range(EPISODES):
-                writer.write(index, episode)
-
-    results["steps written / s"] = rate(write, EPISODES * LENGTH)
     with TemporaryDirectory() as name:
         folder = Path(name)
         writer = DatasetWriter(folder)
@@ -121,7 +109,6 @@ def measure() -> dict[str, float]:
 def main(args: Args) -> None:
     """Prints the table and writes it as JSON."""
     results = measure()
-    results["times real time, writing at 10 steps / s"] = results["steps written / s"] / 10
     print(table(("what", "value"), [(name, f"{value:,.0f}") for name, value in results.items()]))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     write_json(args.out, results)

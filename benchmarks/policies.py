@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import tyro
 
+from rldg.engines import make_engine
 from rldg.workers import EpisodeRunner, map_episodes
 
 SEEN = ("usb_a_insertion", "ethernet_insertion", "vga_insertion")
@@ -32,7 +33,8 @@ def main(args: Args) -> None:
     for policy in args.policies:
         for task in args.tasks:
             runner = EpisodeRunner(task, policy, base_seed=args.base_seed, cameras=False)
-            episodes = [episode for _, episode in map_episodes(runner, range(args.episodes), args.workers)]
+            engine = make_engine(workers=args.workers)
+            episodes = [episode for _, episode in map_episodes(runner, range(args.episodes), engine)]
             steps = [len(episode) for episode in episodes if episode.success] or [np.nan]
             low, median, high = np.percentile(steps, [10, 50, 90])
             reasons = Counter(episode.metadata.failure_reason for episode in episodes if not episode.success)

@@ -13,8 +13,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from rldg.engines import exit_with_parent
 from rldg.errors import RldgError, StageChangedError
-from rldg.workers import exit_with_parent
 
 STOP_SECONDS = 30
 

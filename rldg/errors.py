@@ -1,11 +1,17 @@
 """Errors that a user can act on: one sentence that says what was wrong, where, and what would have been valid."""
 
+import copyreg
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class RldgError(Exception):
     """Base of every error this package raises on purpose; the command line prints its sentence without a traceback."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Crosses processes as the sentence that it is, whatever its constructor takes."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class UsageError(RldgError):
@@ -40,6 +46,10 @@ class DatasetError(RldgError):
 
 class CheckpointError(RldgError):
     """A checkpoint that is missing, broken, or of another architecture."""
+
+
+class StorageError(RldgError):
+    """A file that could not be written: the disk is full, or a quota is reached."""
 
 
 class StageError(RldgError):

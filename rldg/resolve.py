@@ -11,7 +11,8 @@ NAMES = ("expert", "teleoperator", "teleoperator:average", "teleoperator:clumsy"
 def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") -> Policy:
     """The policy that `text` names: `expert`, `teleoperator[:habits]`, or the folder of a trained one.
 
-    `FOLDER@STEP` takes a generalist's checkpoint of that step instead of its last one.
+    `FOLDER@STEP` takes a generalist's checkpoint of that step instead of its last one. `POLICY+teleoperator[:habits]`
+    lets the simulated operator take over where the policy gets no further (`rldg.policies.intervention`).
 
     `stochastic` lets a specialist sample its actions, as the paper's roll-outs do; others ignore it. `statistics`
     chooses by which of its data sets a generalist un-normalises; the first one by default.
@@ -20,6 +21,11 @@ def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") ->
         UnknownNameError: neither a known name nor a folder.
         CheckpointError: the folder holds no policy that can be loaded.
     """
+    base, plus, operator = text.rpartition("+")
+    if plus and operator in NAMES:
+        from rldg.policies.intervention import Intervention
+
+        return Intervention(load_policy(base, stochastic=stochastic, statistics=statistics), load_policy(operator))
     name, _, habits = text.partition(":")
     if name == "expert" and not habits:
         from rldg.policies.expert import Expert

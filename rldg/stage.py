@@ -5,12 +5,13 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -19,20 +20,41 @@ from pathlib import Path
 from typing import Any
 
 from rldg import __version__
-from rldg.errors import StageChangedError, StageError
+from rldg.errors import StageChangedError, StageError, StorageError, UsageError
 
 RECORD = "stage.json"
 PACKAGES = ("numpy", "mujoco", "gymnasium", "jax", "flax", "optax", "tensorflow-datasets", "torch")
 
 
+def write_durably(path: Path, content: bytes) -> None:
+    """Writes so that after a crash `path` is either absent or older, or whole: contents first, then the name.
+
+    Raises `StorageError` if the disk takes no more; what it had taken of the content is removed again.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise StorageError(
+            f"{path} could not be written: {error.strerror}; what was finished before it is whole, and the same "
+            f"command continues once that is mended."
+        ) from error
+
+
 def write_json(path: Path, content: Any) -> None:
     """Writes `content` so that a reader sees the old file or the new one, never half of it."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_durably(path, json.dumps(content, indent=2).encode())
 
 
 def file_hash(path: Path) -> str:
@@ -69,6 +91,16 @@ def code_version() -> str:
     except (OSError, subprocess.SubprocessError):
         return __version__
     return f"{__version__}+{commit.stdout.strip()}"
+
+
+def now() -> str:
+    """The time to put on record, ISO 8601 in UTC; SOURCE_DATE_EPOCH [s] takes its place, for identical bytes."""
+    fixed = os.environ.get("SOURCE_DATE_EPOCH", "")
+    try:
+        moment = datetime.fromtimestamp(int(fixed), UTC) if fixed else datetime.now(UTC)
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(f"SOURCE_DATE_EPOCH must be a whole number of seconds since 1970, not '{fixed}'.") from None
+    return moment.isoformat(timespec="seconds")
 
 
 @dataclass
@@ -119,12 +151,19 @@ def stage(
             return
         write_json(folder / RECORD, record)
         started, before = time.monotonic(), record["duration_seconds"]
-        try:
-            yield current
-            record |= {"finished": True, "result": current.result}
-        finally:  # an interrupted attempt counts towards the duration; of a killed one nobody knows how long it ran
+
+        def save() -> None:
             record["duration_seconds"] = round(before + time.monotonic() - started, 3)
             write_json(folder / RECORD, record)
+
+        try:
+            yield current
+        except BaseException:  # an interrupted attempt counts; of a killed one nobody knows how long it ran
+            with suppress(StorageError):
+                save()
+            raise
+        record |= {"finished": True, "result": current.result}
+        save()
 
 
 @contextmanager
@@ -138,8 +177,8 @@ def _locked(folder: Path) -> Iterator[None]:
             owner = lock.read() or "unknown"
             raise StageError(f"{folder} is in use by process {owner}; wait for it or choose another folder.") from None
         lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        with suppress(OSError):  # on a full disk the lock still holds, only unsigned
+            os.write(lock.fileno(), f"{os.getpid()} on {platform.node()} ({shlex.join(sys.argv)})".encode())
         yield
 
 
@@ -159,7 +198,7 @@ def _previous(folder: Path, identity: dict[str, Any], resume: bool) -> dict[str,
     if not path.exists():
         return identity | {
             "argv": sys.argv,
-            "began": datetime.now(UTC).isoformat(timespec="seconds"),
+            "began": now(),
             "finished": False,
             "duration_seconds": 0.0,
             "code_version": code_version(),

@@ -1,30 +1,28 @@
-"""Episodes on several cores: one environment and one policy per process, results in the order of their indices."""
+"""Episodes on several cores or machines: results in the order of their indices, whoever dies or hangs meanwhile."""
 
-import multiprocessing
-import multiprocessing.connection
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import platform
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 
-from rldg.errors import RldgError
+from rldg.engines import Engine, InProcess, Report, Worker, WorkerError
 from rldg.rollout.episode import Episode
 from rldg.rollout.loop import Subscriber, rollout
+from rldg.stage import code_version
 
 Outcome = TypeVar("Outcome")  # what an episode's runner gives back: an `Episode`, or what stands for one
 
-AHEAD = 2  # episodes per worker that may be in progress or waiting
-MOST_CRASHES = 3  # how often in a row the pool is made anew for one episode
-
-
-class WorkerError(RldgError):
-    """Worker processes keep dying on the same episode."""
+AHEAD = 4  # episodes per worker that may be in progress or waiting for an earlier one
+ATTEMPTS = 3  # how often an episode is tried on workers that die or hang, and how often in a row a start is
+TIMEOUT = 600.0  # seconds after which an episode is run again elsewhere, in any case
+SLOW = 10.0  # how many times longer than the longest so far it may take before that, in its first attempt ...
+SLOW_SECONDS = 60.0  # ... but at least this long
+START_SECONDS = 120.0  # for the first worker to be ready
+POLL_SECONDS = 0.5  # between looks at the clock
 
 
 def episode_seed(base_seed: int, index: int) -> int:
@@ -41,101 +39,164 @@ class EpisodeRunner:
     base_seed: int = 0
     cameras: bool = True
     stochastic: bool = False
-    time: str = ""  # when the collection began, for the metadata
+    operator: str = ""  # who teleoperates or takes over, for the metadata
     subscribers: Callable[[int], Iterable[Subscriber]] | None = None
+    expected: Mapping[str, str] = field(default_factory=dict)  # hashes by "task" and "policy", version by "code"
     _made: Any = field(default=None, repr=False, compare=False)
 
     def __call__(self, index: int) -> Episode:
-        """The episode with this index; everything random in it descends from the base seed and the index."""
+        """The episode with this index; everything random in it descends from the base seed and the index.
+
+        Raises `WorkerError` if the machine that runs it has another task, policy or code than was expected.
+        """
         if self._made is None:
             from rldg.env.robot_env import RobotEnv
             from rldg.resolve import load_policy
             from rldg.tasks import load_task
 
-            task = load_task(self.task)
-            self._made = RobotEnv(task, cameras=self.cameras), load_policy(self.policy, stochastic=self.stochastic)
+            task, policy = load_task(self.task), load_policy(self.policy, stochastic=self.stochastic)
+            self._check({"task": task.hash, "policy": policy.metadata.weight_hash, "code": code_version()})
+            self._made = RobotEnv(task, cameras=self.cameras), policy
         env, policy = self._made
         seed = episode_seed(self.base_seed, index)
         watching = tuple(self.subscribers(index)) if self.subscribers else ()
         name = f"{env.task.name}-{policy.metadata.kind}-{self.base_seed}-{index:05d}"
-        return rollout(env, policy, seed, episode_id=name, time=self.time, subscribers=watching)
+        return rollout(env, policy, seed, episode_id=name, operator=self.operator, subscribers=watching)
+
+    def _check(self, found: Mapping[str, str]) -> None:
+        for name, expected in self.expected.items():
+            if found[name] != expected:
+                raise WorkerError(
+                    f"{platform.node()} has another {name} ({found[name] or 'none'}) than the machine that asks "
+                    f"({expected}); install the same version there and give it the same files."
+                )
 
     def __getstate__(self) -> dict[str, Any]:
         """Leaves the environment and the policy behind: each process makes its own."""
         return {**self.__dict__, "_made": None}
 
 
-_in_worker: Callable[[int], Any]
-
-
-def exit_with_parent() -> None:
-    """Ends this process as soon as its parent is gone, however that died: no orphan keeps a core or a lock."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _begin(run_episode: Callable[[int], Any]) -> None:
-    global _in_worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends its workers
-    exit_with_parent()
-    _in_worker = run_episode
-
-
-def _run(index: int) -> Any:
-    return _in_worker(index)
-
-
 def map_episodes(
-    run_episode: Callable[[int], Outcome], indices: Iterable[int], workers: int = 1
-) -> Iterator[tuple[int, Outcome]]:
-    """Yields (index, episode) in the order of `indices`, which may be endless.
+    run_episode: Callable[[int], Outcome],
+    indices: Iterable[int],
+    engine: Engine | None = None,
+    *,
+    timeout: float = TIMEOUT,
+) -> Generator[tuple[int, Outcome], None, None]:
+    """Yields (index, outcome) in the order of `indices`, which may be endless.
 
-    With one worker everything runs in this process. Dead workers are replaced and their episodes run again; raises
-    `WorkerError` when one episode kills its worker three times. Exceptions inside an episode come out as they are.
+    Dead workers are replaced. An episode that takes `timeout` seconds, or in its first attempt `SLOW` times as long as
+    the longest before it, is ended and run again by a fresh worker. Close the iterator to end all workers at once.
+
+    Args:
+        run_episode: gives the outcome of an episode; the same whoever runs it and how often.
+        indices: of the episodes, each once.
+        engine: where they run; in this process by default, which knows no time-outs.
+        timeout: seconds.
+
+    Raises:
+        WorkerError: an episode was tried `ATTEMPTS` times on workers that died or hung, or no worker can be started.
+        Exception: what an episode raised comes out as it is, in the episode's turn.
     """
-    if workers <= 1:
-        yield from ((index, run_episode(index)) for index in indices)
-        return
-    source = iter(indices)
-    waiting: list[tuple[int, Future[Outcome]]] = []
-    pool = _pool(run_episode, workers)
-    crashes = 0
+    crew = _Crew(run_episode, engine or InProcess(), timeout)
     try:
-        while True:
-            while len(waiting) < workers * AHEAD and (index := next(source, None)) is not None:
-                waiting.append((index, pool.submit(_run, index)))
-            if not waiting:
-                return
-            index, future = waiting[0]
-            try:
-                episode = future.result()
-            except BrokenProcessPool:
-                crashes += 1
-                if crashes == MOST_CRASHES:
-                    raise WorkerError(
-                        f"Worker processes died {crashes} times on episode {index}; is there enough memory?"
-                    ) from None
-                pool.shutdown(wait=False, cancel_futures=True)
-                pool = _pool(run_episode, workers)
-                waiting = [(index, pool.submit(_run, index)) for index, _ in waiting]
-                continue
-            crashes = 0
-            waiting.pop(0)
-            yield index, episode
+        yield from crew.outcomes(iter(indices))
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        crew.dismiss()
 
 
-def _pool(run_episode: Callable[[int], Any], workers: int) -> ProcessPoolExecutor:
-    # Spawned, since JAX and OpenGL do not survive a fork; one thread each, since the workers share the cores.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    return ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(run_episode,)
-    )
+@dataclass(eq=False)
+class _Seat:
+    """A worker and what it is at."""
+
+    worker: Worker
+    ready: bool = False
+    index: int | None = None
+    since: float = 0.0
+
+
+class _Crew:
+    """The workers of one `map_episodes`, and which episode is where."""
+
+    def __init__(self, run_episode: Callable[[int], Any], engine: Engine, timeout: float) -> None:
+        self._run_episode, self._engine, self._timeout = run_episode, engine, timeout
+        self._seats: list[_Seat] = []
+        self._waiting: deque[int] = deque()  # for a worker
+        self._finished: dict[int, Report] = {}
+        self._failures: Counter[int] = Counter()  # attempts that ended with a dead or hanging worker
+        self._failed_starts = 0
+        self._longest = 0.0  # seconds
+        self._hopeful = time.monotonic()  # when a worker was last ready, or begun
+
+    def outcomes(self, source: Iterator[int]) -> Iterator[tuple[int, Any]]:
+        order: deque[int] = deque()  # episodes that were begun, or are to be, and have not been given out
+        while True:
+            while order and order[0] in self._finished:
+                index = order.popleft()
+                report = self._finished.pop(index)
+                if report.error is not None:
+                    raise report.error
+                yield index, report.outcome
+            while len(order) < self._engine.workers * AHEAD and (index := next(source, None)) is not None:
+                order.append(index)
+                self._waiting.append(index)
+            if not order:
+                return
+            self._assign()
+            self._listen()
+
+    def dismiss(self) -> None:
+        while self._seats:
+            self._seats.pop().worker.kill()
+
+    def _assign(self) -> None:
+        busy = sum(seat.index is not None for seat in self._seats)
+        while len(self._seats) < min(self._engine.workers, busy + len(self._waiting)):
+            self._seats.append(_Seat(self._engine.start(self._run_episode)))
+            self._hopeful = time.monotonic()
+        for seat in self._seats:
+            if self._waiting and seat.ready and seat.index is None:
+                seat.index, seat.since = self._waiting.popleft(), time.monotonic()
+                seat.worker.submit(seat.index)
+
+    def _listen(self) -> None:
+        seats = {seat.worker: seat for seat in self._seats if not seat.ready or seat.index is not None}
+        for worker, report in self._engine.wait(list(seats), POLL_SECONDS):
+            seat = seats[worker]
+            if report.kind == "dead":
+                self._replace(seat, "died", str(report.error or "is there enough memory?"))
+            elif seat.index is None:
+                seat.ready, self._failed_starts = True, 0
+            else:
+                self._longest = max(self._longest, time.monotonic() - seat.since)
+                self._finished[seat.index], seat.index = report, None
+        now = time.monotonic()
+        for seat in tuple(self._seats):
+            if seat.index is not None and now - seat.since > (limit := self._limit(seat.index)):
+                self._replace(seat, f"took more than {limit:g} s", "is the time-out too short?")
+        if any(seat.ready for seat in self._seats):
+            self._hopeful = now
+        elif now - self._hopeful > START_SECONDS:
+            raise WorkerError(f"No worker was ready within {START_SECONDS:g} s; is a processor free for it?")
+
+    def _limit(self, index: int) -> float:
+        """Seconds that an episode may take."""
+        if self._failures[index] or not self._longest:
+            return self._timeout
+        return min(self._timeout, max(SLOW_SECONDS, SLOW * self._longest))
+
+    def _replace(self, seat: _Seat, what: str, hint: str) -> None:
+        """Ends a worker; its episode is the next for another one."""
+        seat.worker.kill()
+        self._seats.remove(seat)
+        if seat.index is None:
+            self._failed_starts += 1
+            if self._failed_starts == ATTEMPTS:
+                raise WorkerError(f"Workers {what} before they were ready, {ATTEMPTS} times in a row: {hint}")
+            return
+        self._failures[seat.index] += 1
+        if self._failures[seat.index] < ATTEMPTS:
+            self._waiting.appendleft(seat.index)
+        else:
+            error = WorkerError(f"Workers {what} on episode {seat.index}, {ATTEMPTS} times: {hint}")
+            self._finished[seat.index] = Report("done", error=error)

@@ -59,8 +59,19 @@ def slow_episode(index: int) -> Episode:
     return make_episode(index)
 
 
-if __name__ == "__main__":  # a collection in a process of its own: FOLDER COUNT WORKERS
-    from rldg.data.collection import collect
+def growing_episode(index: int) -> Episode:
+    """Episodes that take more and more room on disk."""
+    return make_episode(index, length=20 + index, size=48)
 
+
+def collect_slowly(folder: Path, episodes: int, workers: int = 1) -> None:
+    """A collection as the command line would run it, to be killed."""
+    from rldg.data.collection import collect
+    from rldg.engines import make_engine
+
+    collect(slow_episode, folder, episodes, configuration={"task": "synthetic"}, engine=make_engine(workers=workers))
+
+
+if __name__ == "__main__":  # a collection in a process of its own: FOLDER COUNT WORKERS
     folder, episodes, workers = sys.argv[1:]
-    collect(slow_episode, Path(folder), int(episodes), configuration={"task": "synthetic"}, workers=int(workers))
+    collect_slowly(Path(folder), int(episodes), int(workers))

@@ -1,18 +1,16 @@
 """Collection: the same data set whatever the workers, the interruptions and the order of requests."""
 
 import json
-import random
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rldg.data.collection import collect
+from rldg.data.manifest import MANIFEST, data_files, file_sha256, read_manifest
 from rldg.data.reader import open_dataset
-from rldg.errors import DatasetError, StageError
+from rldg.engines import make_engine
+from rldg.errors import DatasetError, StageError, UsageError
 from tests.synthetic_episodes import make_episode, slow_episode
 
 SETTINGS = {"configuration": {"task": "synthetic"}}
@@ -39,27 +37,6 @@ def assert_holds(folder, count):
     assert not list(folder.glob("*.tmp"))
 
 
-def test_killed_at_any_instant_the_same_command_continues(tmp_path):
-    folder = tmp_path / "set"
-    command = [sys.executable, "-m", "tests.synthetic_episodes", str(folder), "40", "1"]
-    rng = random.Random(0)
-    for target in (3, 11, 20):
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        while len(list(folder.glob("*.tfrecord-*"))) < target:
-            assert process.poll() is None
-            time.sleep(0.01)
-        time.sleep(rng.uniform(0, 0.03))
-        process.kill()
-        process.wait()
-        assert len(open_dataset(folder)) >= target
-    (folder / "set-train.tfrecord-00030.tmp").write_bytes(b"half an episo")
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL, timeout=60)
-    assert_holds(folder, 40)
-    stage = json.loads((folder / "stage.json").read_text())
-    assert stage["finished"]
-    assert stage["result"] == {"episodes": 40, "successes": 27, "steps": 180}
-
-
 def test_asking_for_more_extends_and_for_less_changes_nothing(tmp_path):
     collect(make_episode, tmp_path, 3, **SETTINGS)
     before = contents(tmp_path)
@@ -68,6 +45,37 @@ def test_asking_for_more_extends_and_for_less_changes_nothing(tmp_path):
     assert collect(make_episode, tmp_path, 2, **SETTINGS)["episodes"] == 7
     assert json.loads((tmp_path / "stage.json").read_text())["result"]["episodes"] == 7
     assert_holds(tmp_path, 7)
+
+
+def test_a_complete_set_has_a_manifest_and_an_incomplete_one_has_none(tmp_path):
+    def interrupted(index):
+        if index == 5:
+            assert not (tmp_path / MANIFEST).exists()
+            raise KeyboardInterrupt
+        return make_episode(index)
+
+    def assert_manifest_holds():
+        assert read_manifest(tmp_path) == {file.name: file_sha256(file) for file in data_files(tmp_path)}
+
+    collect(make_episode, tmp_path, 3, **SETTINGS)
+    assert_manifest_holds()
+    with pytest.raises(KeyboardInterrupt):
+        collect(interrupted, tmp_path, 7, **SETTINGS)
+    assert len(open_dataset(tmp_path)) == 5
+    assert not (tmp_path / MANIFEST).exists()
+    collect(make_episode, tmp_path, 5, **SETTINGS)
+    assert_manifest_holds()
+
+
+def test_source_date_epoch_fixes_the_time_on_record(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    for parent in ("one", "two"):
+        collect(make_episode, tmp_path / parent / "set", 3, **SETTINGS)
+    assert contents(tmp_path / "one" / "set") == contents(tmp_path / "two" / "set")
+    assert open_dataset(tmp_path / "one" / "set").entries[0].metadata["time"] == "1970-01-02T00:00:00+00:00"
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    with pytest.raises(UsageError, match="SOURCE_DATE_EPOCH must be a whole number"):
+        collect(make_episode, tmp_path / "three", 3, **SETTINGS)
 
 
 def test_successes_are_counted_and_failures_kept(tmp_path):
@@ -83,7 +91,8 @@ def test_a_policy_that_never_succeeds_is_given_up(tmp_path):
 
 def test_workers_change_nothing_but_the_time(tmp_path):
     for workers in (1, 2):
-        collect(slow_episode, tmp_path / str(workers), 6, count_successes=True, workers=workers, **SETTINGS)
+        engine = make_engine(workers=workers)
+        collect(slow_episode, tmp_path / str(workers), 6, count_successes=True, engine=engine, **SETTINGS)
         assert_holds(tmp_path / str(workers), 8)
 
 

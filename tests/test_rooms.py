@@ -24,9 +24,10 @@ MAY_IMPORT = {
     "serving": {"tasks", "sim", "robots", "env", "policies"},
 }
 # In no room: `geometry` and `errors` know nothing of the others and serve all; `stage` knows folders only; `workers`
-# runs episodes in processes; `resolve` turns what a user types into a policy; `doctor` looks at the machine.
+# runs episodes on `engines` (`ray_engine` is one); `resolve` turns what a user types into a policy; `doctor` looks at
+# the machine.
 FOR_ALL = {"geometry", "errors", "stage"}
-OVER_ROLLOUT = {"workers", "resolve"}
+OVER_ROLLOUT = {"workers", "engines", "ray_engine", "resolve"}
 MAY_USE_WORKERS = {"specialists", "data", "irevla", "evaluation", "cli"}
 
 

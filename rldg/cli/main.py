@@ -8,6 +8,7 @@ Only the module of the verb that was asked for is imported, so that help answers
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from keyword import iskeyword
@@ -43,7 +44,7 @@ def help_text() -> str:
         f"verbs:\n{_listed(VERBS)}\n\nfrom a task to an evaluated generalist:\n{EXAMPLES}\n\n"
         "`rldg VERB --help` says more about a verb. Every verb takes --json: one line of JSON, last on standard output."
         "\n"
-        "Exit status: 0 success, 1 failed check, 2 wrong usage, 130 interrupted."
+        "Exit status: 0 success, 1 failed check, 2 wrong usage, 130 interrupted, 143 terminated."
     )
 
 
@@ -98,8 +99,17 @@ def _listed(verbs: Mapping[str, str]) -> str:
     return "\n".join(f"  {name:<10}{line}" for name, line in verbs.items())
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: what a cluster's scheduler or `kill` sends; ends the process as Ctrl-C does, with another status."""
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
+
+
 def run() -> None:
     """The console script: `dispatch` on the process's arguments, errors as one sentence on standard error."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         status = dispatch(sys.argv[1:])
         sys.stdout.flush()
@@ -109,7 +119,7 @@ def run() -> None:
             sys.exit(128 + 13)
         print(f"rldg: {error}", file=sys.stderr)
         status = 2 if isinstance(error, UsageError) else 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("rldg: interrupted; what is finished is kept, and the same command continues.", file=sys.stderr)
-        status = 130
+        status = 143 if isinstance(error, Terminated) else 130
     sys.exit(status)

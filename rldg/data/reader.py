@@ -73,7 +73,8 @@ class StoredEpisode:
 
     def to_episode(self) -> Episode:
         """The `Episode` that was written (pictures after JPEG). Raises `DatasetError` for a set of another making."""
-        names = [field.name for field in dataclasses.fields(EpisodeMetadata)]
+        fields = dataclasses.fields(EpisodeMetadata)  # those with a default came later, and older sets lack them
+        names = [field.name for field in fields if field.default is dataclasses.MISSING]
         needed = ["observation/state", "observation/raw_state", "action", "base_action", "action_normalized"]
         missing = [n for n in names if n not in self.metadata] + [n for n in needed if n not in self.steps]
         if missing:
@@ -82,7 +83,7 @@ class StoredEpisode:
         images = {n.removeprefix("image_"): v.decoded() for n, v in observation.items() if isinstance(v, EncodedImages)}
         known = {"state", "raw_state", *STATE_PARTS}
         return Episode(
-            metadata=EpisodeMetadata(**{name: self.metadata[name] for name in names}),
+            metadata=EpisodeMetadata(**{f.name: self.metadata[f.name] for f in fields if f.name in self.metadata}),
             instruction=self.steps["language_instruction"][0],
             state=split_state(observation["state"]),
             raw_state=split_state(observation["raw_state"]),

@@ -5,7 +5,8 @@ RLDS convention: step t holds the observation at t, the action taken on it, and 
 """
 
 from dataclasses import asdict, fields
-from typing import get_type_hints
+from functools import cache
+from typing import Any, get_type_hints
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -24,15 +25,35 @@ _SCALARS = {str: tfds.features.Text(), bool: np.bool_, int: np.int64, float: np.
 
 def episode_features(episode: Episode) -> tfds.features.FeaturesDict:
     """The features of the data set that `episode` belongs to: they depend on its cameras and privileged parts only."""
+    return _features(*_shapes(episode))
+
+
+def features_json(episode: Episode) -> dict[str, Any]:
+    """The same as the content of `features.json`; shared between episodes, so not to be changed."""
+    return _features_json(*_shapes(episode))
+
+
+Shapes = tuple[tuple[str, tuple[int, ...]], ...]  # name and shape per step
+
+
+def _shapes(episode: Episode) -> tuple[Shapes, Shapes]:
+    groups = episode.images, episode.privileged
+    cameras, privileged = (tuple((name, values.shape[1:]) for name, values in group.items()) for group in groups)
+    return cameras, privileged
+
+
+@cache
+def _features_json(cameras: Shapes, privileged: Shapes) -> dict[str, Any]:
+    return _features(cameras, privileged).to_json()
+
+
+def _features(cameras: Shapes, privileged: Shapes) -> tfds.features.FeaturesDict:
     observation = {
-        **{
-            f"image_{camera}": tfds.features.Image(shape=images.shape[1:], encoding_format="jpeg")
-            for camera, images in episode.images.items()
-        },
+        **{f"image_{name}": tfds.features.Image(shape=shape, encoding_format="jpeg") for name, shape in cameras},
         "state": _vector(STATE_SIZE),
         "raw_state": _vector(STATE_SIZE),
         **{part: _vector(size) for part, size in STATE_PARTS.items()},
-        **{part: _vector(values.shape[1]) for part, values in episode.privileged.items()},
+        **{part: _vector(size) for part, (size,) in privileged},
     }
     steps = {
         "observation": observation,

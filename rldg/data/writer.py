@@ -1,7 +1,6 @@
 """Writes episodes one file each, so that a kill at any instant loses at most the episode in progress."""
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,11 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from rldg.data.example import encode
-from rldg.data.schema import episode_columns, episode_features
+from rldg.data.schema import episode_columns, features_json
 from rldg.data.tfrecord import frame
 from rldg.errors import DatasetError
 from rldg.rollout.episode import Episode
+from rldg.stage import write_durably
 
 # One shard per episode. The usual `00012-of-00045` would rename every file whenever an episode is added.
 TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_INDEX}"
@@ -58,7 +58,8 @@ class DatasetWriter:
         self._sizes: dict[int, int] = {}  # episode -> bytes
         for path in folder.glob(f"{self.name}-{split}.tfrecord-*"):
             self._sizes[int(path.name.rsplit("-", 1)[1])] = path.stat().st_size
-        self._other_splits = _described_splits(folder, except_for=split)
+        self._count = self._bytes = 0  # of the episodes 0 .. n-1 that exist without a gap
+        self._info, self._described = self._description()
         features = folder / "features.json"
         self._features = json.loads(features.read_text(encoding="utf-8")) if features.exists() else None
         if self._sizes and self._features:
@@ -71,7 +72,7 @@ class DatasetWriter:
 
     def path(self, index: int) -> Path:
         """The file of episode `index`."""
-        return Path(self._template(self._split).sharded_filepath(shard_index=index, num_shards=None))
+        return self.folder / f"{self.name}-{self._split}.tfrecord-{index:05d}"
 
     def write(self, index: int, episode: Episode) -> None:
         """Adds `episode` as number `index`.
@@ -79,7 +80,7 @@ class DatasetWriter:
         Raises:
             DatasetError: `index` exists, or the episode has other cameras, picture sizes or parts than the data set.
         """
-        self.write_record(index, encode(episode_columns(episode)), episode_features(episode).to_json())
+        self.write_record(index, encode(episode_columns(episode)), features_json(episode))
 
     def write_record(self, index: int, record: bytes, features: dict[str, Any]) -> None:
         """Adds a serialised `tf.train.Example` as number `index`, as it is.
@@ -96,7 +97,7 @@ class DatasetWriter:
         if index in self._sizes:
             raise DatasetError(f"{path} exists already; an episode is never written twice.")
         if self._features is None:
-            write_durably(self.folder / "features.json", json.dumps(features, indent=2).encode())
+            write_durably(self.folder / "features.json", json.dumps(features, indent=2, sort_keys=True).encode())
             self._features = features
         elif features != self._features:
             raise DatasetError(
@@ -108,33 +109,43 @@ class DatasetWriter:
         self._sizes[index] = len(framed)
         self._write_info()
 
-    def _template(self, split: str) -> Any:
-        return tfds.core.ShardedFileTemplate(
-            data_dir=tfds.core.Path(self.folder),
-            dataset_name=self.name,
-            split=split,
-            filetype_suffix="tfrecord",
-            template=TEMPLATE,
-        )
-
-    def _write_info(self) -> None:
-        """Describes the episodes 0 .. n-1 that exist without a gap, which is all that TFDS can address."""
-        count = next(i for i in range(len(self._sizes) + 1) if i not in self._sizes)
-        described = {self._split: ([1] * count, sum(self._sizes[i] for i in range(count))), **self._other_splits}
+    def _description(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """`dataset_info.json` as TFDS words it, and in it the part on this split, for `_write_info` to fill in."""
+        described = {self._split: ([1], 1), **_described_splits(self.folder, except_for=self._split)}
         splits = [
             tfds.core.SplitInfo(
-                name=name, shard_lengths=lengths, num_bytes=size, filename_template=self._template(name)
+                name=name,
+                shard_lengths=lengths,
+                num_bytes=size,
+                filename_template=tfds.core.ShardedFileTemplate(
+                    data_dir=tfds.core.Path(self.folder),
+                    dataset_name=self.name,
+                    split=name,
+                    filetype_suffix="tfrecord",
+                    template=TEMPLATE,
+                ),
             )
             for name, (lengths, size) in sorted(described.items())
         ]
-        info = tfds.core.DatasetInfo(
+        content = tfds.core.DatasetInfo(
             builder=tfds.core.DatasetIdentity(
                 self.name, tfds.core.Version(self._version), str(self.folder), module_name=""
             ),
             description="Robot episodes in RLDS, collected with rldg.",
             split_dict=tfds.core.SplitDict(splits),
-        )
-        write_durably(self.folder / "dataset_info.json", info.as_json.encode())
+        ).as_json
+        info = json.loads(content)
+        return info, next(split for split in info["splits"] if split["name"] == self._split)
+
+    def _write_info(self) -> None:
+        """Describes the episodes 0 .. n-1 that exist without a gap, which is all that TFDS can address."""
+        while self._count in self._sizes:
+            self._bytes += self._sizes[self._count]
+            self._count += 1
+        self._described |= {"shardLengths": ["1"] * self._count, "numBytes": str(self._bytes)}
+        path, content = self.folder / "dataset_info.json", json.dumps(self._info, sort_keys=True).encode()
+        if not path.exists() or path.read_bytes() != content:
+            write_durably(path, content)
 
 
 def _described_splits(folder: Path, except_for: str) -> dict[str, tuple[list[int], int]]:
@@ -147,18 +158,3 @@ def _described_splits(folder: Path, except_for: str) -> dict[str, tuple[list[int
         for split in json.loads(info.read_text(encoding="utf-8")).get("splits", [])
         if split["name"] != except_for
     }
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Writes so that after a crash `path` is either absent or older, or whole: contents first, then the name."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

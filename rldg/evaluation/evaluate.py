@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from rldg.engines import WorkerError, make_engine
 from rldg.errors import RldgError
 from rldg.evaluation.trials import (
     Summary,
@@ -23,7 +24,7 @@ from rldg.rollout.episode import Episode
 from rldg.rollout.video import write_video
 from rldg.stage import stage, write_json
 from rldg.tasks.task import Task
-from rldg.workers import WorkerError, map_episodes
+from rldg.workers import map_episodes
 
 # Scenes that are locked for evaluation: no training or collection draws its seeds from here on.
 EVALUATION_SEED = 1_000_000_000
@@ -148,7 +149,7 @@ def _outcomes(runner: FaultTolerant, missing: Sequence[int], workers: int) -> It
     remaining = list(missing)
     while remaining:
         try:
-            for index, outcome in map_episodes(runner, tuple(remaining), workers):
+            for index, outcome in map_episodes(runner, tuple(remaining), make_engine(workers=workers)):
                 remaining.remove(index)
                 yield index, outcome
         except WorkerError as error:

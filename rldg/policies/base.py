@@ -18,6 +18,7 @@ class PolicyMetadata:
     statistics_key: str = ""
     weight_hash: str = ""
     checkpoint_step: int = 0
+    stochastic: bool = False  # whether it samples its actions
 
 
 class Policy:

@@ -23,6 +23,10 @@ class EpisodeMetadata:
     station: str = ""
     code_version: str = ""
     action_contract: str = ""  # JSON of ActionContract
+    success_rule: str = ""  # JSON: by what it was judged, with its thresholds
+    cameras: str = ""  # JSON, by camera: crop and resolution [px], and where and how it was mounted
+    stochastic: bool = False  # whether the policy sampled its actions
+    operator: str = ""  # who teleoperated or took over; "" if nobody did, or nobody was named
     time: str = ""  # ISO 8601, UTC: when the collection that it belongs to began
     penetration: float = 0.0  # deepest contact of the episode [m]; simulation only
 

@@ -3,15 +3,16 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
-from rldg import __version__
 from rldg.env.robot_env import RobotEnv
 from rldg.env.types import ActionContract, Observation, StepInfo, checked_action
 from rldg.errors import ContractError
 from rldg.policies.base import Policy
 from rldg.rollout.episode import Episode, EpisodeMetadata
+from rldg.stage import code_version
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,12 @@ def rollout(
     *,
     instruction: str = "",
     episode_id: str = "",
-    time: str = "",
+    operator: str = "",
     subscribers: Sequence[Subscriber] = (),
 ) -> Episode:
     """Runs one episode of `policy` in `env`; scene and policy draw from `seed` alone.
+
+    `operator` is who teleoperates or may take over, for the record.
 
     Raises `ContractError` before anything moves, and `ActionError` if the policy emits something that is not an action.
     """
@@ -105,14 +108,14 @@ def rollout(
             done = terminated or truncated
             if done:
                 break
-    episode = _episode(env, policy, seed, instruction, episode_id, time, transitions)
+    episode = _episode(env, policy, seed, instruction, episode_id, operator, transitions)
     for subscriber in subscribers:
         subscriber.end(episode)
     return episode
 
 
 def _episode(
-    env: RobotEnv, policy: Policy, seed: int, instruction: str, episode_id: str, time: str, steps: list[Transition]
+    env: RobotEnv, policy: Policy, seed: int, instruction: str, episode_id: str, operator: str, steps: list[Transition]
 ) -> Episode:
     last = steps[-1]
     metadata = EpisodeMetadata(
@@ -128,9 +131,12 @@ def _episode(
         checkpoint_step=policy.metadata.checkpoint_step,
         backend=env.station.backend,
         station=env.station.name,
-        code_version=__version__,
+        code_version=code_version(),
         action_contract=json.dumps(asdict(ActionContract.of(env.task))),
-        time=time,
+        success_rule=env.task.success.model_dump_json(),
+        cameras=json.dumps({name: _camera_settings(env, name) for name in env.camera_sizes}),
+        stochastic=policy.metadata.stochastic,
+        operator=operator,
         penetration=last.after.penetration,
     )
     stacked = {
@@ -151,3 +157,9 @@ def _episode(
         is_intervention=np.array([s.intervention for s in steps]),
         final=last.next_observation,
     )
+
+
+def _camera_settings(env: RobotEnv, name: str) -> dict[str, Any]:
+    """What the task and the station say of a camera."""
+    mount = env.station.cameras.get(name)
+    return env.task.cameras[name].model_dump(mode="json") | (mount.model_dump(mode="json") if mount else {})

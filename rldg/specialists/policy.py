@@ -43,6 +43,7 @@ class SpecialistPolicy(Policy):
             action_contract=contract,
             weight_hash=weight_hash(actor),
             checkpoint_step=checkpoint_step,
+            stochastic=stochastic,
         )
         self._generator = np.random.default_rng(0)
 

@@ -5,6 +5,7 @@ Example: rldg data show runs/data
 
 VERBS = {
     "show": "what a data set holds, or one of its episodes",
+    "replay": "run a simulated episode again and say whether it reproduces",
     "stats": "mean, deviation, bounds and quantiles of actions and states",
     "filter": "the episodes that satisfy a condition, as a new data set",
     "drop": "all episodes but some, as a new data set",

@@ -76,6 +76,8 @@ def _kind(field: "Field") -> str:
 
 
 def _episode(dataset: "Dataset", number: int, as_json: bool) -> tuple[dict[str, Any], bool, str]:
+    import numpy as np  # not for --help
+
     from rldg.data.lineage import read_lineage
 
     if not 0 <= number < len(dataset):
@@ -90,15 +92,17 @@ def _episode(dataset: "Dataset", number: int, as_json: bool) -> tuple[dict[str, 
         if actions
         else []
     )
+    share = float(np.mean(episode.steps.get("is_intervention", [False])))
     text = (
         "".join(f"from episode {o.episode} of '{o.split}' in {path}\n" for path, o in origins)
         + "\n".join(f"{name}: {value}" for name, value in episode.metadata.items())
-        + f"\n\n{table(('step', 'reward', actions[0] if actions else ''), rows)}"
+        + f"\nintervention share: {share:.0%}\n\n{table(('step', 'reward', actions[0] if actions else ''), rows)}"
     )
     columns = {name: episode.steps[name] for name in (*actions, "reward", "is_terminal") if name in episode.steps}
     result = {
         "metadata": episode.metadata,
         "length": len(episode),
+        "intervention_share": share,
         "origins": [{"path": path, **origin.model_dump()} for path, origin in origins],
         "steps": columns,
     }

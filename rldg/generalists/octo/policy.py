@@ -39,6 +39,7 @@ class OctoPolicy(Policy):
             statistics_key=key,
             weight_hash=checkpoint.weight_hash,
             checkpoint_step=checkpoint.step,
+            stochastic=stochastic,
         )
         self._model = checkpoint.model
         self._params = jax.device_put(checkpoint.params)

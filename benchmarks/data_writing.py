@@ -1,0 +1,137 @@
+"""Speed of writing data sets, encoding included, beside a bare encoder and beside TFDS's own writer.
+
+    python -m benchmarks.data_writing [--out benchmarks/results/data_writing.json]
+
+200 episodes of 60 steps with two cameras of 128 px, written as a collection writes them: a durable file per episode.
+Frames (control steps) per second of process CPU time, so that another busy process changes the ratios little. The
+three take turns, and ratios are medians over the turns. TFDS's SequentialWriter runs in a process of its own, since
+TensorFlow has no place in ours; what it takes to import TensorFlow is not counted.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import tyro
+
+from rldg.cli.output import table
+from rldg.data.images import encode_jpeg
+from rldg.data.schema import STATE_PARTS
+from rldg.data.writer import DatasetWriter
+from rldg.rollout.episode import Episode, EpisodeMetadata
+from rldg.stage import write_json
+
+EPISODES = 200
+LENGTH = 60
+PIXELS = 128
+CAMERAS = ("wrist_1", "side_1")
+DISTINCT = 10  # episodes that are made; they are written over and over
+ROUNDS = 3
+ENCODER_SHARE, TFDS_FACTOR = 0.8, 3.0  # bounds
+
+
+@dataclass(frozen=True)
+class Args:
+    """Arguments of the benchmark."""
+
+    episodes: int = EPISODES
+    out: Path = Path("benchmarks/results/data_writing.json")
+
+
+def made_up_episode(seed: int) -> Episode:
+    """Smooth pictures with a little noise, which JPEG packs about as well as rendered ones (5 kB each)."""
+    rng = np.random.default_rng(seed)
+    x = np.linspace(0, 6, PIXELS)
+
+    def pictures(phase: float) -> np.ndarray:
+        surface = 110 + 60 * np.sin(x + phase)[:, None] + 40 * np.cos(2 * x)[None]
+        noise = rng.normal(0, 3, (LENGTH, PIXELS, PIXELS, 1))
+        return np.clip(surface[None, ..., None] + noise, 0, 255).astype(np.uint8).repeat(3, axis=-1)
+
+    def numbers(size: int) -> np.ndarray:
+        return rng.normal(size=(LENGTH, size)).astype(np.float32)
+
+    last = np.arange(LENGTH) == LENGTH - 1
+    metadata = EpisodeMetadata(f"benchmark-{seed}", "benchmark", "0" * 16, seed, True, "", "insertion_depth", "expert")
+    return Episode(
+        metadata=metadata,
+        instruction="insert the plug",
+        state={part: numbers(size) for part, size in STATE_PARTS.items()},
+        raw_state={part: numbers(size) for part, size in STATE_PARTS.items()},
+        privileged={"tcp_in_target": numbers(7)},
+        images={camera: pictures(phase) for phase, camera in enumerate(CAMERAS)},
+        action=numbers(7),
+        base_action=numbers(7),
+        action_normalized=numbers(7),
+        reward=last.astype(np.float32),
+        is_terminal=last,
+        is_intervention=np.zeros(LENGTH, bool),
+    )
+
+
+def frames_per_cpu_second(work: Callable[[], None], episodes: int) -> float:
+    """Control steps per second of CPU time of this process, all its threads, user and system."""
+    started = time.process_time()
+    work()
+    return episodes * LENGTH / (time.process_time() - started)
+
+
+def measure(episodes: int) -> dict[str, float]:
+    """Medians over the turns."""
+    made = [made_up_episode(seed) for seed in range(DISTINCT)]
+
+    def encode() -> None:
+        for index in range(episodes):
+            for pictures in made[index % DISTINCT].images.values():
+                for picture in pictures:
+                    encode_jpeg(picture)
+
+    def write() -> None:
+        with TemporaryDirectory() as folder:
+            writer = DatasetWriter(Path(folder) / "data")
+            for index in range(episodes):
+                writer.write(index, made[index % DISTINCT])
+
+    def tfds() -> float:
+        command = [sys.executable, "-m", "benchmarks._tfds_writer", str(episodes)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
+        return json.loads(done.stdout.splitlines()[-1])["frames_per_cpu_second"]
+
+    encode()  # both once before they count
+    write()
+    turns = [
+        (frames_per_cpu_second(encode, episodes), frames_per_cpu_second(write, episodes), tfds()) for _ in range(ROUNDS)
+    ]
+    encoder, writer, sequential = np.array(turns).T
+    return {
+        "encoder_frames_per_cpu_second": float(np.median(encoder)),
+        "writer_frames_per_cpu_second": float(np.median(writer)),
+        "tfds_frames_per_cpu_second": float(np.median(sequential)),
+        "share_of_encoder": float(np.median(writer / encoder)),
+        "times_tfds": float(np.median(writer / sequential)),
+    }
+
+
+def main(args: Args) -> None:
+    """Prints the table and writes it as JSON."""
+    results = {"episodes": args.episodes, **measure(args.episodes)}
+    rows = [
+        ("frames / s, JPEG encoding alone", f"{results['encoder_frames_per_cpu_second']:,.0f}", ""),
+        ("frames / s, written", f"{results['writer_frames_per_cpu_second']:,.0f}", ""),
+        ("frames / s, TFDS SequentialWriter", f"{results['tfds_frames_per_cpu_second']:,.0f}", ""),
+        ("written over encoded", f"{results['share_of_encoder']:.2f}", f">= {ENCODER_SHARE}"),
+        ("written over TFDS", f"{results['times_tfds']:.2f}", f">= {TFDS_FACTOR:g}"),
+    ]
+    print(table(("what, per CPU second", "measured", "bound"), rows))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(args.out, results)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args, description=__doc__))
