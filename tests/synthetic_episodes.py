@@ -1,5 +1,6 @@
 """Small made-up episodes for the tests of the data room."""
 
+import resource
 import sys
 import time
 from pathlib import Path
@@ -70,6 +71,18 @@ def collect_slowly(folder: Path, episodes: int, workers: int = 1) -> None:
     from rldg.engines import make_engine
 
     collect(slow_episode, folder, episodes, configuration={"task": "synthetic"}, engine=make_engine(workers=workers))
+
+
+def collect_with_little_room(folder: Path, episodes: int, limit: int, answer: Path) -> None:
+    """A collection that may write no file above `limit` bytes, as on a full disk; `answer` gets the error's text."""
+    from rldg.data.collection import collect
+    from rldg.errors import StorageError
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    try:
+        collect(growing_episode, folder, episodes, configuration={"task": "synthetic"})
+    except StorageError as error:
+        answer.write_text(str(error))
 
 
 if __name__ == "__main__":  # a collection in a process of its own: FOLDER COUNT WORKERS

@@ -12,15 +12,13 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow_datasets as tfds
 from google.protobuf.message import DecodeError
-from tensorflow_datasets.proto import tf_example_pb2, tf_feature_pb2
+from tensorflow_datasets.proto import tf_example_pb2
 
 from rldg.errors import DatasetError
 
 Columns = dict[str, Any]
 
-# Their classes come into being at import, so type checkers know none of them.
-_example: Any = tf_example_pb2
-_feature: Any = tf_feature_pb2
+_example: Any = tf_example_pb2  # its classes come into being at import, so type checkers know none of them
 
 
 @dataclass(frozen=True)
@@ -57,8 +55,9 @@ def flat_fields(features: Any) -> dict[str, Field]:
 
 def encode(columns: Mapping[str, Any]) -> bytes:
     """A serialised `tf.train.Example`; the same columns always give the same bytes."""
-    features = {name: _encoded(columns[name]) for name in sorted(columns)}
-    example = _example.Example(features=_feature.Features(feature=features))
+    example = _example.Example()
+    for name in sorted(columns):
+        _fill(example.features.feature[name], columns[name])  # in place: pictures are copied once
     return example.SerializeToString(deterministic=True)
 
 
@@ -68,19 +67,23 @@ def replace_columns(content: bytes, columns: Mapping[str, Any]) -> bytes:
         return content
     example = _example.Example.FromString(content)
     for name, value in columns.items():
-        example.features.feature[name].CopyFrom(_encoded(value))
+        feature = example.features.feature[name]
+        feature.Clear()
+        _fill(feature, value)
     return example.SerializeToString(deterministic=True)
 
 
-def _encoded(value: Any) -> Any:
+def _fill(feature: Any, value: Any) -> None:
     if isinstance(value, bytes):
         value = [value]
     if isinstance(value, list):
-        return _feature.Feature(bytes_list=_feature.BytesList(value=value))
+        feature.bytes_list.value.extend(value)
+        return
     array = np.asarray(value)
     if array.dtype.kind == "f":
-        return _feature.Feature(float_list=_feature.FloatList(value=array.ravel().tolist()))
-    return _feature.Feature(int64_list=_feature.Int64List(value=array.astype(np.int64).ravel().tolist()))
+        feature.float_list.value.extend(array.ravel().tolist())
+    else:
+        feature.int64_list.value.extend(array.astype(np.int64).ravel().tolist())
 
 
 def decode(content: bytes, fields: Mapping[str, Field]) -> Columns:

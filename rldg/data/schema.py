@@ -4,7 +4,7 @@ RLDS convention: step t holds the observation at t, the action taken on it, and 
 `discount` is 0 on a terminal step and 1 otherwise, so an episode that ran out of time is not terminal.
 """
 
-from dataclasses import asdict, fields
+from dataclasses import fields
 from functools import cache
 from typing import Any, get_type_hints
 
@@ -99,7 +99,7 @@ def episode_columns(episode: Episode) -> Columns:
     }
     metadata = {
         f"episode_metadata/{name}": value.encode() if isinstance(value, str) else value
-        for name, value in asdict(episode.metadata).items()
+        for name, value in vars(episode.metadata).items()
     }
     return {f"steps/{name}": column for name, column in steps.items()} | metadata
 

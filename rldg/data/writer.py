@@ -143,9 +143,8 @@ class DatasetWriter:
             self._bytes += self._sizes[self._count]
             self._count += 1
         self._described |= {"shardLengths": ["1"] * self._count, "numBytes": str(self._bytes)}
-        path, content = self.folder / "dataset_info.json", json.dumps(self._info, sort_keys=True).encode()
-        if not path.exists() or path.read_bytes() != content:
-            write_durably(path, content)
+        content = json.dumps(self._info, sort_keys=True).encode()
+        write_durably(self.folder / "dataset_info.json", content, lasting=False)  # it follows from the others
 
 
 def _described_splits(folder: Path, except_for: str) -> dict[str, tuple[list[int], int]]:
