@@ -1,7 +1,7 @@
-"""The episodes of `benchmarks.data_writing` through TFDS's SequentialWriter, with TensorFlow: COUNT as argument.
+"""The episodes of `benchmarks.data_writing` through TFDS's SequentialWriter, with TensorFlow: COUNT FORMAT.
 
 Prints {"frames_per_cpu_second": ...}. The features are those of our data sets, and pictures go in as arrays: encoding
-them is part of writing in both.
+them, as `jpeg` or `png`, is part of writing in both. TFDS's JPEG halves the colour resolution, which ours keeps.
 """
 
 import json
@@ -36,7 +36,17 @@ def nested(episode: Episode) -> dict[str, Any]:
     return example
 
 
-def main(episodes: int) -> float:
+def features(episode: Episode, encoding: str) -> tfds.features.FeaturesDict:
+    """Those of our data sets, with pictures in another encoding."""
+    ours: Any = episode_features(episode)
+    observation = dict(ours["steps"].feature["observation"])
+    for camera, pictures in episode.images.items():
+        observation[f"image_{camera}"] = tfds.features.Image(shape=pictures.shape[1:], encoding_format=encoding)
+    steps = dict(ours["steps"].feature) | {"observation": observation}
+    return tfds.features.FeaturesDict({**ours, "steps": tfds.features.Dataset(steps)})
+
+
+def main(episodes: int, encoding: str) -> float:
     """Frames per second of CPU time, all threads."""
     made = [made_up_episode(seed) for seed in range(DISTINCT)]
     examples = [nested(episode) for episode in made]
@@ -44,7 +54,7 @@ def main(episodes: int) -> float:
     with TemporaryDirectory() as folder:
         info = tfds.core.DatasetInfo(
             builder=tfds.core.DatasetIdentity("benchmark", tfds.core.Version("1.0.0"), folder, module_name=""),
-            features=episode_features(made[0]),
+            features=features(made[0], encoding),
         )
         started = time.process_time()
         writer = tfds.core.SequentialWriter(info, max_examples_per_shard=1000)
@@ -56,4 +66,4 @@ def main(episodes: int) -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"frames_per_cpu_second": main(int(sys.argv[1]))}))
+    print(json.dumps({"frames_per_cpu_second": main(int(sys.argv[1]), sys.argv[2])}))

@@ -26,16 +26,16 @@ RECORD = "stage.json"
 PACKAGES = ("numpy", "mujoco", "gymnasium", "jax", "flax", "optax", "tensorflow-datasets", "torch")
 
 
-def write_durably(path: Path, content: bytes, *, lasting: bool = True) -> None:
+def write_durably(path: Path, *content: bytes, lasting: bool = True) -> None:
     """Writes so that after a crash `path` is either absent or older, or whole: contents first, then the name.
 
-    Unless `lasting`, a power cut just after may bring the older file back. Raises `StorageError` if the disk takes no
-    more; what it had taken of the content is removed again.
+    The pieces of `content` follow each other. Unless `lasting`, a power cut just after may bring the older file back.
+    Raises `StorageError` if the disk takes no more; what it had taken of the content is removed again.
     """
     temporary = path.with_name(path.name + ".tmp")
     try:
         with open(temporary, "wb") as file:
-            file.write(content)
+            file.writelines(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -46,8 +46,13 @@ def _masked_crc(content: bytes) -> int:
 
 def frame(content: bytes) -> bytes:
     """`content` as one TFRecord."""
+    return b"".join(framed(content))
+
+
+def framed(content: bytes) -> tuple[bytes, bytes, bytes]:
+    """The same as what stands before it, itself, and what stands behind it: a long content need not be copied."""
     length = struct.pack("<Q", len(content))
-    return b"".join([length, _FOOTER.pack(_masked_crc(length)), content, _FOOTER.pack(_masked_crc(content))])
+    return length + _FOOTER.pack(_masked_crc(length)), content, _FOOTER.pack(_masked_crc(content))
 
 
 def read_records(path: Path) -> Iterator[tuple[int, bytes]]:

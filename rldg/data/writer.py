@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 
 from rldg.data.example import encode
 from rldg.data.schema import episode_columns, features_json
-from rldg.data.tfrecord import frame
+from rldg.data.tfrecord import framed
 from rldg.errors import DatasetError
 from rldg.rollout.episode import Episode
 from rldg.stage import write_durably
@@ -104,9 +104,9 @@ class DatasetWriter:
                 f"Episode {index} has other cameras, picture sizes or state parts than the data set in {self.folder}; "
                 f"write it to another folder."
             )
-        framed = frame(record)
-        write_durably(path, framed)
-        self._sizes[index] = len(framed)
+        pieces = framed(record)
+        write_durably(path, *pieces)
+        self._sizes[index] = sum(map(len, pieces))
         self._write_info()
 
     def _description(self) -> tuple[dict[str, Any], dict[str, Any]]:
