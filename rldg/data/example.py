@@ -12,13 +12,14 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow_datasets as tfds
 from google.protobuf.message import DecodeError
-from tensorflow_datasets.proto import tf_example_pb2
+from tensorflow_datasets.proto import tf_example_pb2, tf_feature_pb2
 
 from rldg.errors import DatasetError
 
 Columns = dict[str, Any]
 
 _example: Any = tf_example_pb2  # its classes come into being at import, so type checkers know none of them
+_feature: Any = tf_feature_pb2
 
 
 @dataclass(frozen=True)

@@ -171,8 +171,8 @@ def _features(content: bytes) -> dict[str, tuple[int, int]]:
 def _values(content: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Start and end of each value of a `tf.train.Feature` that holds a `BytesList`."""
     for _, *values in _fields(content, start, end, number=1):
-        for _, *value in _fields(content, *values, number=1):
-            yield tuple(value)
+        for _, first, last in _fields(content, *values, number=1):
+            yield first, last
 
 
 def _fields(content: bytes, start: int, end: int, number: int = 0) -> Iterator[tuple[int, int, int]]:

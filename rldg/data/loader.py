@@ -106,7 +106,8 @@ class Loader(Iterator[Batch]):
 
     def batch(self, step: int) -> Batch:
         """Batch number `step`, read now; the place stays."""
-        return self._batches[step]
+        batch: Any = self._batches[step]
+        return batch
 
     def seek(self, step: int) -> None:
         """Goes on with batch number `step`."""

@@ -105,7 +105,8 @@ class Dataset(Sequence[StoredEpisode]):
     folder: Path
     fields: dict[str, Field]  # flat name -> what every record holds there
     entries: tuple[Entry, ...]
-    index: Index  # of the whole split
+    # Of the whole split; `Sequence.index`, which would read every episode to find an equal one, nobody needs.
+    index: Index  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def __len__(self) -> int:
         return len(self.entries)

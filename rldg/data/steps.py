@@ -92,7 +92,7 @@ class StepSource:
     def buffer(self, camera: str) -> np.ndarray | None:
         """Room for one picture of a camera, None if `features.json` does not say how large they are."""
         column = self.cameras[camera]
-        shape = self.episodes.fields[_STEPS + column].shape if column else (None,)
+        shape: Any = self.episodes.fields[_STEPS + column].shape if column else (None,)
         return None if None in shape else np.empty(shape, np.uint8)
 
     def history(self, rows: np.ndarray, window: int) -> np.ndarray:
@@ -124,9 +124,7 @@ class StepSource:
         places = self._places.get(camera)
         return np.zeros(rows.shape, bool) if places is None else places[rows, 1] > 0
 
-    def samples(
-        self, rows: np.ndarray, window: int, horizon: int, action_dim: int, state_dim: int
-    ) -> dict[str, dict[str, Any]]:
+    def samples(self, rows: np.ndarray, window: int, horizon: int, action_dim: int, state_dim: int) -> dict[str, Any]:
         """Everything but the pictures of the samples whose last observation is at `rows` (B,).
 
         Actions and states are padded with zeros to the given sizes. Keys are those of `rldg.data.loader`, joined by

@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from rldg.data.normalisation import Normalisation
 from rldg.data.reader import Dataset, action_contract, open_dataset
 from rldg.data.statistics import compute_statistics
 from rldg.data.steps import StepSource
+from rldg.data.views import with_columns
 from rldg.data.writer import dataset_name
 from rldg.env.types import ActionContract
 from rldg.errors import DatasetError
@@ -47,7 +47,7 @@ def load_frames(
     training, validation = _selected(datasets, ~held), _selected(datasets, held)
     if not training:
         raise DatasetError(f"{', '.join(map(str, folders))}: no successful episode is left to train on.")
-    statistics = compute_statistics(chain.from_iterable(training))
+    statistics = compute_statistics([episode for dataset in training for episode in _numbers(dataset)])
     scale = Normalisation.of(statistics)
     sources = [_source(dataset, images, scale) for dataset in training]
     return TrainingData(
@@ -56,7 +56,7 @@ def load_frames(
         "+".join(dict.fromkeys(dataset_name(folder)[0] for folder in folders)),
         statistics,
         action_contract(datasets),
-        {image.camera: len(sources[0].picture(image.name, 0)) for image in images},
+        {image.camera: _pixels(sources[0], image.name) for image in images},
     )
 
 
@@ -69,6 +69,17 @@ def _selected(datasets: list[Dataset], wanted: np.ndarray) -> list[Dataset]:
         for dataset, share in zip(datasets, shares, strict=True)
     ]
     return [dataset for dataset in found if len(dataset)]
+
+
+def _pixels(source: StepSource, camera: str) -> int:
+    picture = source.picture(camera, 0)
+    return 0 if picture is None else len(picture)
+
+
+def _numbers(dataset: Dataset) -> Dataset:
+    """The same episodes without their pictures."""
+    wanted = ("action", "observation/state")
+    return with_columns(dataset, *(name for name in wanted if f"steps/{name}" in dataset.fields))
 
 
 def _source(dataset: Dataset, images: tuple[ImageConfig, ...], scale: Normalisation) -> StepSource:
