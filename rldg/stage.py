@@ -65,10 +65,10 @@ def file_hash(path: Path) -> str:
     A folder's own bookkeeping (`stage.json` with its times, hidden and temporary files) does not count, so that the
     same content has the same hash whenever it was made.
     """
-    digest = hashlib.sha256()
     if path.is_file():
-        digest.update(path.read_bytes())
-        return digest.hexdigest()[:16]
+        with open(path, "rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()[:16]
+    digest = hashlib.sha256()
     for file in sorted(p for p in path.rglob("*") if p.is_file()):
         name = file.relative_to(path)
         if name.name == RECORD or name.suffix == ".tmp" or any(part.startswith(".") for part in name.parts):

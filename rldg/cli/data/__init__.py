@@ -6,6 +6,8 @@ Example: rldg data show runs/data
 VERBS = {
     "show": "what a data set holds, or one of its episodes",
     "replay": "run a simulated episode again and say whether it reproduces",
+    "export": "write a data set in LeRobot's format, robomimic's, or RLDS in the usual layout",
+    "import": "make RLDS of SERL's pickles, LeRobot data sets, or RLDS of another making",
     "stats": "mean, deviation, bounds and quantiles of actions and states",
     "filter": "the episodes that satisfy a condition, as a new data set",
     "drop": "all episodes but some, as a new data set",
