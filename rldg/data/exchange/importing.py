@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from tqdm import tqdm
 
 from rldg.data.example import Columns, encode
@@ -58,7 +59,7 @@ def import_dataset(source: Path, out: Path, importer: Importer, *, overwrite: bo
                     for index, columns in enumerate(records):
                         writer.write_record(index, encode(columns), opened.features)
                         episodes += 1
-                        steps += len(columns["steps/is_last"])
+                        steps += next(len(values) for name, values in columns.items() if name.startswith("steps/"))
                         bar.update()
             current.result = {"episodes": episodes, "steps": steps, "notes": opened.notes}
     return current.result
@@ -66,10 +67,8 @@ def import_dataset(source: Path, out: Path, importer: Importer, *, overwrite: bo
 
 def episode_flags(length: int) -> Columns:
     """`is_first` and `is_last` of an episode of `length` steps."""
-    return {
-        "steps/is_first": [step == 0 for step in range(length)],
-        "steps/is_last": [step == length - 1 for step in range(length)],
-    }
+    index = np.arange(length)
+    return {"steps/is_first": index == 0, "steps/is_last": index == length - 1}
 
 
 def contract_json(contract: Any) -> bytes:

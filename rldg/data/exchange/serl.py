@@ -97,7 +97,7 @@ def _transitions(files: Sequence[Path]) -> Iterator[Transition]:
                     "action": _latest(transition["actions"], 1).astype(np.float32),
                     "reward": _number(transition["rewards"]),
                     "done": bool(_number(transition["dones"])),
-                    "infos": transition.get("infos"),
+                    "infos": dict(transition["infos"]) if "infos" in transition else None,
                     "grasp_penalty": _number(transition["grasp_penalty"]) if "grasp_penalty" in transition else None,
                     "raw_state": _raw_state(transition.get("original_state_obs")),
                 }
@@ -248,7 +248,7 @@ class _Layout:
         if self._complete:
             columns["steps/observation/state"] = np.concatenate([parts[part] for part in STATE_PARTS], axis=1)
         if "infos" in self._optional:
-            columns["steps/is_intervention"] = ["intervene_action" in (step["infos"] or {}) for step in episode]
+            columns["steps/is_intervention"] = np.array(["intervene_action" in step["infos"] for step in episode])
         if "grasp_penalty" in self._optional:
             columns["steps/grasp_penalty"] = np.array([step["grasp_penalty"] for step in episode], np.float32)
         return columns

@@ -1,5 +1,6 @@
 """MP4 files of camera pictures, written and read through FFmpeg's libraries (PyAV)."""
 
+import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -29,6 +30,7 @@ class VideoFile:
 
     def __init__(self, path: Path, rate: float, shape: tuple[int, ...], codec: Codec, crf: int) -> None:
         av = required("av", "lerobot")
+        os.environ.setdefault("SVT_LOG", "1")  # the AV1 encoder's own log: errors only
         height, width = shape[:2]
         if height % 2 or width % 2:
             raise UsageError(f"Video needs even sizes, not {height} x {width}; pass --images embedded.")
