@@ -135,14 +135,20 @@ def test_what_are_no_transitions_of_one_environment_is_refused_in_a_sentence(tmp
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("action", ["eef_action", "base_action"])
-def test_data_sets_of_rldgs_authors(tmp_path, action):
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    root = tmp_path_factory.mktemp("published")
     script = Path(__file__).with_name("tfds_published.py")
-    done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path), action], capture_output=True, text=True, timeout=150
-    )
+    done = subprocess.run([sys.executable, str(script), str(root)], capture_output=True, text=True, timeout=150)
     assert done.returncode == 0, done.stderr[-2000:]
-    source = tmp_path / "ethernet_insert_rl_dataset" / "1.0.0"
+    return root
+
+
+@pytest.mark.parametrize(
+    ("name", "action"), [("ethernet_insert_rl_dataset", "eef_action"), ("pepper_pick_place_rl_dataset", "base_action")]
+)
+def test_data_sets_of_rldgs_authors(published, tmp_path, name, action):
+    source = published / name / "1.0.0"
     result = import_dataset(source, tmp_path / "out", RldsImport())
     before, after = open_dataset(source), open_dataset(tmp_path / "out")
     assert result["episodes"] == len(after) == 5

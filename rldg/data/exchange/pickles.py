@@ -68,7 +68,8 @@ def load_pickle(path: Path) -> Any:
     try:
         with open(path, "rb") as file:
             read = _Mapped(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        for count, (operation, argument, _) in enumerate(pickletools.genops(read)):
+        source: Any = read  # genops needs no more of a file than this
+        for count, (operation, argument, _) in enumerate(pickletools.genops(source)):
             if count > MAX_OPERATIONS:
                 raise _Refused(f"it has more than {MAX_OPERATIONS:,} operations")
             machine.step(operation.name, argument)
