@@ -229,7 +229,13 @@ def broken(root, what):
         ("info.json", lambda b: b"[" * 100_000),
         ("info.json", lambda b: b.replace(b'"v2.1"', b'"v1.6"')),
         ("info.json", lambda b: b.replace(b'"fps": 15', b'"fps": "x"')),
-        ("info.json", lambda b: b.replace(b'"video_path": "videos/', b'"video_path": "../../videos/')),
+        ("info.json", lambda b: b.replace(b'"observation.images.top"', b'"../../../../../etc"')),
+        ("info.json", lambda b: b.replace(b'"fps": 15', b'"fps": 0')),
+        ("info.json", lambda b: b.replace(b'"chunks_size": 1000', b'"chunks_size": 0')),
+        ("info.json", lambda b: b.replace(b'"float64"', b'"quaternion"')),
+        ("info.json", lambda b: b.replace(b'"shape": [2]', b'"shape": "many"')),
+        ("info.json", lambda b: b.replace(b'0:2"', b'0:999999999999"')),
+        ("info.json", lambda b: b.replace(b'"shape": [2]', b'"shape": [3]')),
         ("info.json", lambda b: b.replace(b"[3, 48, 64]", b"[3, 48, 60]")),
         ("info.json", lambda b: b.replace(b'"total_episodes": 2', b'"total_episodes": 3').replace(b'0:2"', b'0:3"')),
         ("info.json", lambda b: b.replace(b'"observation.state"', b'"observation.stat"')),
@@ -330,8 +336,15 @@ def test_options_of_another_format_are_refused(folder, tmp_path, capsys):
     with pytest.raises(UsageError, match="pass --fps"):
         dispatch([*command, "--to", "lerobot"])
     with pytest.raises(UnknownNameError, match="action column 'eef_action'"):
-        dispatch([*command, "--to", "lerobot", "--fps", "10", "--action", "eef_action", "--overwrite"])
-    assert dispatch([*command, "--to", "rlds", "--overwrite", "--json"]) == 0
+        dispatch([*command, "--to", "lerobot", "--fps", "10", "--action", "eef_action"])
+    for wrong in (["lerobot", "--crf", "52"], ["lerobot", "--fps", "0"], ["rlds", "--shard-mb", "nan"]):
+        with pytest.raises(UsageError):
+            dispatch([*command, "--to", *wrong])
+    for wrong in (["rlds", "--image-size", "0", "8"], ["robomimic", "--valid", "1"]):
+        with pytest.raises(UsageError):
+            dispatch([*command, "--to", *wrong])
+    # The folder is as free as before.
+    assert dispatch([*command, "--to", "rlds", "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["episodes"] == 8
 
 
@@ -364,6 +377,15 @@ def test_the_same_command_gives_the_same_bytes(folder, lerobot, tmp_path):
     assert file_hash(tmp_path / "again") == file_hash(lerobot)
 
 
+def test_a_run_killed_before_its_record_stood_is_no_obstacle(folder, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".lock").write_text("1")
+    (out / "stage.json.tmp").write_text("{")
+    assert export_dataset(folder, out, RldsExport())["episodes"] == 8
+    assert not list(out.glob("*.tmp"))
+
+
 def test_no_episode_no_export(tmp_path):
     writer = DatasetWriter(tmp_path / "set")
     writer.write(0, make_episode(2))  # a failure
@@ -381,14 +403,19 @@ def test_a_killed_export_leaves_nothing_that_loads_and_the_same_command_complete
     command += ["--fps", "10"] if to == "lerobot" else []
     process = subprocess.Popen([sys.executable, *command], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while process.poll() is None and not list(tmp_path.glob("out/**/*.tmp")) and time.monotonic() < deadline:
+    while (
+        process.poll() is None
+        and not any(p.name != "stage.json.tmp" for p in tmp_path.glob("out/**/*.tmp"))
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     assert process.wait(timeout=60) == -signal.SIGKILL
     final = {"lerobot": "meta/info.json", "robomimic": "out.hdf5", "rlds": "dataset_info.json"}[to]
     assert not (tmp_path / "out" / final).exists()
     again = subprocess.run([sys.executable, *command, "--json"], capture_output=True, text=True, timeout=120)
-    assert json.loads(again.stdout)["episodes"] == 40, again.stderr
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["episodes"] == 40
     assert (tmp_path / "out" / final).exists() and not list(tmp_path.rglob("*.tmp"))
 
 

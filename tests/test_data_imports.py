@@ -126,6 +126,12 @@ def test_dumps_of_a_buffer_go_on_from_file_to_file(tmp_path):
         make_transitions(lengths=(2,))[0] + make_transitions(lengths=(2,), size=8)[0],
         make_transitions(lengths=(2,))[0] + make_transitions(lengths=(2,), infos=False)[0],
         [make_transitions(lengths=(1,))[0][0] | {"dones": "yes"}],
+        [
+            {
+                **make_transitions(lengths=(1,))[0][0],
+                "observations": {"state": np.zeros(19), "depth": np.zeros((4, 4, 1))},
+            }
+        ],
         [make_transitions(lengths=(1,))[0][0] | {"infos": [1]}],
     ],
 )

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rldg.errors import DatasetError
+from rldg.errors import DatasetError, UsageError
 from rldg.stage import RECORD, Stage, file_hash, stage
 
 
@@ -27,13 +27,18 @@ def exchange(
         raise DatasetError(
             f"{out} and {source} lie in each other; choose a folder apart, for originals stay as they are."
         )
-    strangers = [path.name for path in out.iterdir() if path.name != ".lock"] if out.exists() else []
+    begun = (".lock", RECORD + ".tmp")  # what a run leaves that was killed before its record stood
+    strangers = [path.name for path in out.iterdir() if path.name not in begun] if out.exists() else []
     if strangers and RECORD not in strangers:
         raise DatasetError(f"{out} holds files that are not of an earlier run of this; choose a new folder.")
     inputs = {"source": file_hash(source)}
-    with stage(out, command, configuration, inputs=inputs, overwrite=overwrite) as current:
-        if not current.finished:
-            for path in out.iterdir():
-                if path.name not in (RECORD, ".lock"):
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
-        yield current
+    try:
+        with stage(out, command, configuration, inputs=inputs, overwrite=overwrite) as current:
+            if not current.finished:
+                for path in out.iterdir():
+                    if path.name not in (RECORD, ".lock"):
+                        shutil.rmtree(path) if path.is_dir() else path.unlink()
+            yield current
+    except UsageError:  # raised before anything is written: the folder is free for a command that can be carried out
+        (out / RECORD).unlink(missing_ok=True)
+        raise

@@ -14,7 +14,7 @@ from rldg.data.exchange import lerobot_format as layout
 from rldg.data.exchange.extras import required
 from rldg.data.exchange.lerobot_stats import Summary, merged, picture_summary, plain, summary
 from rldg.data.exchange.selection import STEPS, control_rate, described, records
-from rldg.data.exchange.video import PIXELS, Codec, VideoFile
+from rldg.data.exchange.video import LARGEST_CRF, PIXELS, Codec, VideoFile
 from rldg.data.images import decode_image
 from rldg.data.reader import Dataset, EncodedImages
 from rldg.data.schema import STATE_PARTS, STATE_SIZE
@@ -46,6 +46,12 @@ class LeRobotExport:
     images: Literal["video", "embedded"] = "video"
     codec: Codec = "h264"
     crf: int = 18
+
+    def __post_init__(self) -> None:
+        if self.fps is not None and not 0 < self.fps <= 1000:
+            raise UsageError(f"There are between 0 and 1000 control steps per second, not {self.fps}.")
+        if not 0 <= self.crf <= LARGEST_CRF[self.codec]:
+            raise UsageError(f"crf is between 0 and {LARGEST_CRF[self.codec]} for {self.codec}, not {self.crf}.")
 
     def write(self, splits: dict[str, Dataset], out: Path, advance: Callable[[], Any]) -> dict[str, Any]:
         """Writes every split, one after the other; `info.json`, without which nothing loads, comes last."""

@@ -15,6 +15,7 @@ INFO, STATS, SIDECAR, TASKS = "meta/info.json", "meta/stats.json", "meta/rldg.js
 CHUNK = "chunk-{chunk_index:03d}/file-{file_index:03d}"
 DATA, EPISODES = f"data/{CHUNK}.parquet", f"meta/episodes/{CHUNK}.parquet"
 VIDEO = f"videos/{{video_key}}/{CHUNK}.mp4"
+VIDEO_2 = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"  # of versions 2.0 and 2.1
 FILES_PER_CHUNK = 1000
 DATA_MB, VIDEO_MB = 100, 200  # from which on a file is followed by the next
 

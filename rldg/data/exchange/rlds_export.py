@@ -38,10 +38,14 @@ class RldsExport:
     image_format: Literal["", "jpeg", "png"] = ""
     image_size: tuple[int, int] | None = None
 
+    def __post_init__(self) -> None:
+        if not self.shard_mb > 0:
+            raise UsageError(f"A file holds more than 0 MiB, not {self.shard_mb}.")
+        if self.image_size and min(self.image_size) < 1:
+            raise UsageError(f"Pictures cannot have the size {self.image_size[0]} x {self.image_size[1]}.")
+
     def write(self, splits: dict[str, Dataset], out: Path, advance: Callable[[], Any]) -> dict[str, Any]:
         """Writes every split; `dataset_info.json`, without which nothing loads, comes last."""
-        if self.shard_mb <= 0:
-            raise UsageError(f"A file cannot have {self.shard_mb} MiB.")
         dataset = next(dataset for dataset in splits.values() if len(dataset))
         pictures = self._pictures(dataset)
         if pictures.changed:

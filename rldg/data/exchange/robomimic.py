@@ -39,11 +39,13 @@ class RobomimicExport:
     valid: float = 0.1
     next_obs: bool = True
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.valid < 1:
+            raise UsageError(f"The share of episodes for validation lies between 0 and 1, not at {self.valid}.")
+
     def write(self, splits: dict[str, Dataset], out: Path, advance: Callable[[], Any]) -> dict[str, Any]:
         """Writes NAME.hdf5, which carries its name once it is complete."""
         h5py = required("h5py", "robomimic")
-        if not 0 <= self.valid < 1:
-            raise UsageError(f"The share of episodes for validation lies between 0 and 1, not at {self.valid}.")
         dataset = next(dataset for dataset in splits.values() if len(dataset))
         action = self._action(dataset)
         path = out / f"{dataset_name(out)[0]}.hdf5"

@@ -14,6 +14,7 @@ from rldg.errors import DatasetError, UsageError
 Codec = Literal["h264", "av1"]
 PIXELS = "yuv420p"  # colour at half the resolution: what browsers and hardware decoders play
 _ENCODERS = {"h264": "libx264", "av1": "libsvtav1"}
+LARGEST_CRF = {"h264": 51, "av1": 63}
 _GROUP = 2  # every second frame can be decoded by itself, as LeRobot does: training reads frames at random
 
 
@@ -25,7 +26,7 @@ class VideoFile:
         rate: frames per second.
         shape: height, width, channels of every frame.
         codec: "h264", which everything plays, or "av1", which is smaller and slower.
-        crf: quality, 0 (best) to 51 for H.264, to 63 for AV1.
+        crf: quality, from 0 (best) to `LARGEST_CRF`.
     """
 
     def __init__(self, path: Path, rate: float, shape: tuple[int, ...], codec: Codec, crf: int) -> None:
