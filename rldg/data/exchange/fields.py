@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+from google.protobuf.json_format import ParseError
 
 from rldg.data.example import Field, flat_fields
 
@@ -53,9 +54,12 @@ def _feature(field: Field, encoding: str) -> Any:
 def fields_of(features: Mapping[str, Any]) -> dict[str, Field]:
     """Flat name -> field of the content of a `features.json`.
 
-    Raises `ValueError` if it names a class of others than TFDS, which TFDS would import.
+    Raises `ValueError` if it is none, or names a class of others than TFDS, which TFDS would import.
     """
     for name in re.findall(r'"(?:type|pythonClassName)": "([^"]*)"', json.dumps(features)):
         if not name.startswith("tensorflow_datasets.core.features."):
             raise ValueError(f"{name} is no feature of TFDS")
-    return flat_fields(tfds.features.FeaturesDict.from_json(dict(features)))
+    try:
+        return flat_fields(tfds.features.FeaturesDict.from_json(dict(features)))
+    except ParseError as error:
+        raise ValueError(" ".join(str(error).split())) from None

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,19 +67,14 @@ class LeRobotFolder:
         """Episode -> its row of `meta/episodes`, without the statistics."""
         rows = {}
         for path in sorted(self._folder.glob("meta/episodes/*/*.parquet")):
-            names = [n for n in self._opened(path).schema_arrow.names if not n.startswith("stats/")]
-            rows |= {int(row["episode_index"]): row for row in self._table(path, names).to_pylist()}
+            rows |= {int(row["episode_index"]): row for row in self._table(path, without="stats/").to_pylist()}
         return rows
 
     def episodes(self, span: range) -> Iterator[LeRobotEpisode]:
         """The episodes of a split in the order of the files, each once; one is held at a time."""
-        for index, table in self._tables(span):
-            try:
+        with self._reading(self._folder / "data"):
+            for index, table in self._tables(span):
                 yield self._episode(index, table)
-            except UNEXPECTED as error:
-                raise DatasetError(
-                    f"{self._folder}: episode {index} is not what its info.json says: {error!r}."
-                ) from None
 
     def _tables(self, span: range) -> Iterator[tuple[int, Any]]:
         """(episode, its rows) of every episode in the span, put together from the row groups they lie in."""
@@ -86,42 +82,44 @@ class LeRobotFolder:
         held: list[Any] = []
         current = -1
         for path in sorted(self._folder.glob("data/*/*.parquet")):
-            for batch in self._batches(path):
-                indices = batch.column("episode_index").to_numpy()
-                starts = np.flatnonzero(np.diff(indices, prepend=indices[:1] - 1))
-                for start, end in zip(starts, [*starts[1:], len(indices)], strict=True):
-                    if indices[start] != current:
-                        if held:
-                            yield current, self._arrow.Table.from_batches(held)
-                        current, held = int(indices[start]), []
-                        if current in seen:
-                            raise DatasetError(f"{path}: episode {current} stands in two places.")
-                        seen.add(current)
-                    if current in span:
-                        held.append(batch.slice(start, end - start))
+            for index, part in self._parts(path):
+                if index != current:
+                    if held:
+                        yield current, self._arrow.Table.from_batches(held)
+                    current, held = index, []
+                    if current in seen:
+                        raise DatasetError(f"{path}: episode {current} stands in two places.")
+                    seen.add(current)
+                if current in span:
+                    held.append(part)
         if held:
             yield current, self._arrow.Table.from_batches(held)
         missing = next((index for index in span if index not in seen), None)
         if missing is not None:
             raise DatasetError(f"{self._folder} has no rows of episode {missing}, which its info.json lists.")
 
-    def _batches(self, path: Path) -> Iterator[Any]:
-        try:
-            yield from self._opened(path).iter_batches(batch_size=256)
-        except (self._arrow.ArrowException, OSError) as error:
-            raise DatasetError(f"{path} cannot be read: {error}.") from None
+    def _parts(self, path: Path) -> Iterator[tuple[int, Any]]:
+        """(episode, rows of it that stand together) in the order of the file."""
+        with self._reading(path):
+            for batch in self._parquet.ParquetFile(path).iter_batches(batch_size=256):
+                indices = batch.column("episode_index").to_numpy()
+                starts = np.flatnonzero(np.diff(indices, prepend=indices[:1] - 1))
+                for start, end in zip(starts, [*starts[1:], len(indices)], strict=True):
+                    yield int(indices[start]), batch.slice(start, end - start)
 
-    def _opened(self, path: Path) -> Any:
-        try:
-            return self._parquet.ParquetFile(path)
-        except (self._arrow.ArrowException, OSError) as error:
-            raise DatasetError(f"{path} cannot be read: {error}.") from None
+    def _table(self, path: Path, *, without: str = "none/") -> Any:
+        """A whole table, but for the columns whose names begin with `without`."""
+        with self._reading(path):
+            file = self._parquet.ParquetFile(path)
+            return file.read([name for name in file.schema_arrow.names if not name.startswith(without)])
 
-    def _table(self, path: Path, columns: list[str] | None = None) -> Any:
+    @contextmanager
+    def _reading(self, path: Path) -> Iterator[None]:
+        """Turns what goes wrong with a table into a `DatasetError` that names its file."""
         try:
-            return self._opened(path).read(columns)
-        except (self._arrow.ArrowException, OSError) as error:
-            raise DatasetError(f"{path} cannot be read: {error}.") from None
+            yield
+        except (self._arrow.ArrowException, OSError, *UNEXPECTED) as error:
+            raise DatasetError(f"{path} cannot be read: {' '.join(repr(error).split())}.") from None
 
     def _episode(self, index: int, table: Any) -> LeRobotEpisode:
         length = table.num_rows
