@@ -450,3 +450,34 @@ def test_columns_of_several_dimensions_survive(tmp_path):
     import_dataset(tmp_path / "lerobot", tmp_path / "back", LeRobotImport())
     assert_same(tmp_path / "set", tmp_path / "back")
     assert Path(tmp_path / "back/features.json").exists()
+
+
+@pytest.mark.slow
+def test_tfds_reads_exported_and_imported_rlds(folder, lerobot, tmp_path):
+    """TensorFlow Datasets, in a process of its own, sees the same actions whatever a data set went through."""
+    export_dataset(folder, tmp_path / "usb/1.0.0", RldsExport(shard_mb=0.02, image_format="png", image_size=(16, 20)))
+    import_dataset(lerobot, tmp_path / "back", LeRobotImport())
+    import_dataset(foreign_lerobot(tmp_path / "pusht", "v2.1"), tmp_path / "foreign", LeRobotImport())
+    code = """
+import sys
+import numpy as np
+import tensorflow_datasets as tfds
+*folders, target = sys.argv[1:]
+seen = {}
+for folder in folders:
+    steps = [step for episode in tfds.builder_from_directory(folder).as_dataset("train") for step in episode["steps"]]
+    seen[folder] = np.stack([step["action"].numpy() for step in steps])
+    seen[folder + "/shape"] = [v.shape for k, v in sorted(steps[0]["observation"].items()) if k.startswith("image")][0]
+np.savez(target, **seen)
+"""
+    folders = [str(tmp_path / name) for name in ("usb/1.0.0", "back", "foreign")]
+    target = tmp_path / "seen.npz"
+    command = [sys.executable, "-c", code, *folders, str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=170)
+    assert done.returncode == 0, done.stderr[-2000:]
+    with np.load(target) as seen:
+        for name in folders:
+            stored = open_dataset(name)
+            np.testing.assert_array_equal(seen[name], np.concatenate([e.steps["action"] for e in stored]))
+        assert seen[folders[0] + "/shape"].tolist() == [16, 20, 3]
+        assert seen[folders[2] + "/shape"].tolist() == [48, 64, 3]
