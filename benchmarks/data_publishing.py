@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 import tyro
 
-from benchmarks.data import synthetic_episode
+from benchmarks.data_writing import made_up_episode
 from rldg.cli.output import table
 from rldg.data.example import encode
 from rldg.data.schema import episode_columns, episode_features
@@ -31,7 +31,6 @@ ROOT = Path(__file__).parents[1]
 BEAM_PYTHON = os.environ.get("RLDG_BEAM_PYTHON", "")
 COUNTS = (250, 1000)
 PER_COLLECTION = 250
-STEPS = 60
 BOUND = 3 << 30  # bytes
 TIMEOUT = 1800  # seconds
 
@@ -45,7 +44,7 @@ class Args:
 
 def make_collections(root: Path, episodes: int) -> list[str]:
     """Collections of 250 episodes. The pictures repeat; that every episode is another one is in its metadata."""
-    episode = synthetic_episode(0, STEPS)
+    episode = made_up_episode(0)
     columns, features = episode_columns(episode), episode_features(episode).to_json()
     folders = []
     for first in range(0, episodes, PER_COLLECTION):
