@@ -146,7 +146,7 @@ def test_a_camera_and_a_state_that_one_data_set_lacks_are_masked(folder, source)
 
 def test_the_index_finds_what_the_records_hold(folder):
     dataset = open_dataset(folder)
-    index = build_index(list(dataset.index.files), dataset.fields, ["steps/observation/image_wrist"])
+    index = build_index(list(dataset.record_index.files), dataset.fields, ["steps/observation/image_wrist"])
     for record in range(len(dataset)):
         columns = decode(dataset.record(record), dataset.fields)
         for name, field in dataset.fields.items():
@@ -192,7 +192,7 @@ def test_what_cannot_be_read_is_named(folder, source, tmp_path):
     writer.write(0, make_episode(0))
     broken = StepSource(open_dataset(tmp_path), WRIST)
     path = writer.path(0)
-    start, size = broken.episodes.index.pictures["steps/observation/image_wrist"][1].tolist()
+    start, size = broken.episodes.record_index.pictures["steps/observation/image_wrist"][1].tolist()
     content = bytearray(path.read_bytes())
     content[start : start + size] = bytes(size)
     path.write_bytes(content)

@@ -79,7 +79,8 @@ class Memory:
 def expected_memory(sources: Sequence[StepSource], config: LoaderConfig) -> Memory:
     """What a loader of this configuration will hold; nothing is read for it."""
     numbers = sum(source.nbytes for source in sources) + sum(
-        index.nbytes for index in {id(source.episodes.index): source.episodes.index for source in sources}.values()
+        index.nbytes
+        for index in {id(source.episodes.record_index): source.episodes.record_index for source in sources}.values()
     )
     frame = sum(3 * transform.height * transform.width for transform in config.images.values())
     kept = frame * sum(map(len, sources))
@@ -100,14 +101,14 @@ class Loader(Iterator[Batch]):
         self.seek(0)
 
     def __next__(self) -> Batch:
-        batch = next(self._iterator)
+        batch: Any = next(self._iterator)
         self.step += 1
         return batch
 
     def batch(self, step: int) -> Batch:
         """Batch number `step`, read now; the place stays."""
-        batch: Any = self._batches[step]
-        return batch
+        found: Any = self._batches[step]
+        return found
 
     def seek(self, step: int) -> None:
         """Goes on with batch number `step`."""

@@ -105,8 +105,7 @@ class Dataset(Sequence[StoredEpisode]):
     folder: Path
     fields: dict[str, Field]  # flat name -> what every record holds there
     entries: tuple[Entry, ...]
-    # Of the whole split; `Sequence.index`, which would read every episode to find an equal one, nobody needs.
-    index: Index  # pyright: ignore[reportIncompatibleMethodOverride]
+    record_index: Index  # of the whole split
 
     def __len__(self) -> int:
         return len(self.entries)

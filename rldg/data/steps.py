@@ -59,7 +59,7 @@ class StepSource:
         self.name = name or episodes.folder.resolve().name
         self.episodes, self.cameras = episodes, dict(cameras)
         lengths = np.array([entry.length for entry in episodes.entries])
-        self._records = [episodes.index.first_record[entry.file] + entry.record for entry in episodes.entries]
+        self._records = [episodes.record_index.first_record[entry.file] + entry.record for entry in episodes.entries]
         self.episode = np.repeat(np.arange(len(lengths)), lengths)  # (S,) number of each step's episode
         self._ends = np.repeat(np.cumsum(lengths), lengths)  # of each step: the end of its episode
         self._starts = self._ends - np.repeat(lengths, lengths)
@@ -67,7 +67,7 @@ class StepSource:
         self._states = self._numbers(state, state_normalisation) if state else None
         texts = self._texts(language) if language else [""] * len(self)
         self.instructions, self.instruction = np.unique(np.array(texts), return_inverse=True)
-        self._files = np.repeat(episodes.index.file[self._records], lengths).tolist()
+        self._files = np.repeat(episodes.record_index.file[self._records], lengths).tolist()
         self._places = {camera: self._pictures(column) for camera, column in cameras.items() if column}
 
     def __len__(self) -> int:
@@ -92,8 +92,8 @@ class StepSource:
     def buffer(self, camera: str) -> np.ndarray | None:
         """Room for one picture of a camera, None if `features.json` does not say how large they are."""
         column = self.cameras[camera]
-        shape: Any = self.episodes.fields[_STEPS + column].shape if column else (None,)
-        return None if None in shape else np.empty(shape, np.uint8)
+        shape = self.episodes.fields[_STEPS + column].shape if column else None
+        return np.empty(shape, np.uint8) if shape and None not in shape else None
 
     def history(self, rows: np.ndarray, window: int) -> np.ndarray:
         """(B, W) steps up to and including `rows` (B,), the first of an episode standing in for those before it."""
@@ -105,7 +105,7 @@ class StepSource:
         if places is None:
             return b""
         start, size = places[row].tolist()
-        return self.episodes.index.read(self._files[row], start, size)
+        return self.episodes.record_index.read(self._files[row], start, size)
 
     def picture(self, camera: str, row: int, buffer: np.ndarray | None = None) -> np.ndarray | None:
         """One picture, (H, W, 3) uint8 RGB, in `buffer` if it can lie there; None if the data set has none.
@@ -116,7 +116,7 @@ class StepSource:
         try:
             return decode_image(content, buffer) if content else None
         except DatasetError as error:
-            record = self.episodes.index.place(self._records[self.episode[row]])
+            record = self.episodes.record_index.place(self._records[self.episode[row]])
             raise DatasetError(f"{record}, step {row - self._starts[row]}, '{self.cameras[camera]}': {error}") from None
 
     def has_picture(self, camera: str, rows: np.ndarray) -> np.ndarray:
@@ -167,11 +167,11 @@ class StepSource:
         return texts
 
     def _columns(self, column: str) -> list[Any]:
-        index, name = self.episodes.index, _STEPS + column
+        index, name = self.episodes.record_index, _STEPS + column
         return [index.value(name, record, self.episodes.fields[name]) for record in self._records]
 
     def _pictures(self, column: str) -> np.ndarray:
-        index, name = self.episodes.index, _STEPS + column
+        index, name = self.episodes.record_index, _STEPS + column
         first = index.first_picture[name]
         for record, entry in zip(self._records, self.episodes.entries, strict=True):
             if (found := first[record + 1] - first[record]) != entry.length:

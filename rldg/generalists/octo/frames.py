@@ -56,7 +56,7 @@ def load_frames(
         "+".join(dict.fromkeys(dataset_name(folder)[0] for folder in folders)),
         statistics,
         action_contract(datasets),
-        {image.camera: _pixels(sources[0], image.name) for image in images},
+        {image.camera: _height(sources[0], image) for image in images},
     )
 
 
@@ -71,11 +71,6 @@ def _selected(datasets: list[Dataset], wanted: np.ndarray) -> list[Dataset]:
     return [dataset for dataset in found if len(dataset)]
 
 
-def _pixels(source: StepSource, camera: str) -> int:
-    picture = source.picture(camera, 0)
-    return 0 if picture is None else len(picture)
-
-
 def _numbers(dataset: Dataset) -> Dataset:
     """The same episodes without their pictures."""
     wanted = ("action", "observation/state")
@@ -85,6 +80,11 @@ def _numbers(dataset: Dataset) -> Dataset:
 def _source(dataset: Dataset, images: tuple[ImageConfig, ...], scale: Normalisation) -> StepSource:
     cameras = {image.name: f"observation/image_{image.camera}" for image in images}
     return StepSource(dataset, cameras, action_normalisation=scale)
+
+
+def _height(source: StepSource, image: ImageConfig) -> int:
+    picture = source.picture(image.name, 0)
+    return image.size if picture is None else len(picture)
 
 
 def _frames(sources: list[StepSource], images: tuple[ImageConfig, ...]) -> Frames:
