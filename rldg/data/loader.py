@@ -41,14 +41,15 @@ class LoaderConfig:
     epochs: int | None = None  # passes over each source; endless by default
     shard: int = 0  # this host's number ..
     shards: int = 1  # .. of so many: together they read what one host with a larger batch would
-    threads: int = min(16, len(os.sched_getaffinity(0)))  # that read ahead; 0: read when asked
+    threads: int = min(16, os.cpu_count() or 1)  # that read ahead; 0: read when asked
     prefetch: int = 0  # batches that are read ahead; 0: two per thread
     memory_limit: int = 0  # bytes of decoded pictures to keep; a larger set is decoded whenever a picture is needed
 
     def __post_init__(self) -> None:
-        if min(self.batch_size, self.window, self.horizon, self.shards) < 1 or not 0 <= self.shard < self.shards:
+        counts = (self.batch_size, self.window, self.horizon, self.shards)
+        if min(counts) < 1 or self.seed < 0 or not 0 <= self.shard < self.shards:
             raise DatasetError(
-                "Batch size, window, horizon and shards count from 1, and the shard from 0 to shards - 1."
+                "Batch size, window, horizon and shards count from 1, seed and shard (below shards) from 0."
             )
 
     @property
@@ -98,7 +99,7 @@ class Loader(Iterator[Batch]):
         self._batches = batches
         self._reading = grain.ReadOptions(num_threads=config.threads, prefetch_buffer_size=config.read_ahead)
         self._identity = identity
-        self.seek(0)
+        self._start(0)
 
     def __next__(self) -> Batch:
         batch: Any = next(self._iterator)
@@ -112,8 +113,10 @@ class Loader(Iterator[Batch]):
 
     def seek(self, step: int) -> None:
         """Goes on with batch number `step`."""
-        if step:
-            self.close()
+        self.close()
+        self._start(step)
+
+    def _start(self, step: int) -> None:
         self.step = step
         self._iterator = iter(self._batches[step:].to_iter_dataset(self._reading))
 

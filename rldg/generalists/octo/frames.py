@@ -91,7 +91,7 @@ def _frames(sources: list[StepSource], images: tuple[ImageConfig, ...]) -> Frame
     texts = [text for source in sources for text in source.instructions[source.instruction].tolist()]
     instructions = tuple(dict.fromkeys(texts))
     row = {text: index for index, text in enumerate(instructions)}
-    threads = len(os.sched_getaffinity(0))
+    threads = os.cpu_count() or 1
     pictures = {
         image.name: np.concatenate([read_pictures(s, image.name, image_transform(image), threads) for s in sources])
         for image in images
