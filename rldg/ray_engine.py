@@ -3,12 +3,14 @@
 import logging
 import os
 import signal
+import socket
 from collections.abc import Sequence
 from typing import Any
 
 from rldg.engines import Engine, Report, RunEpisode, Worker, attempt
 from rldg.errors import UsageError
 
+CONNECT_SECONDS = 10.0
 FETCH_SECONDS = 60.0  # for the outcome of a finished episode to come over the network
 
 
@@ -35,10 +37,11 @@ class RayEngine(Engine):
         if not ray.is_initialized():
             handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
             try:
+                _knock(address)
                 ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-            except (ConnectionError, ValueError, RuntimeError) as error:
+            except (OSError, ValueError, RuntimeError) as error:
                 raise UsageError(
-                    f"No Ray cluster answers at '{address}' ({error}): run `ray start --head` on one machine, "
+                    f"No Ray cluster answers at '{address}' ({str(error).partition('. ')[0]}): run `ray start --head` on one machine, "
                     f"`ray start --address=HEAD:6379` on the others, and give --ray-address or RAY_ADDRESS."
                 ) from None
             for number, handler in handlers.items():  # Ray puts handlers of its own in their place
@@ -57,6 +60,13 @@ class RayEngine(Engine):
         of = {worker.pending: worker for worker in workers}
         done, _ = ray.wait(list(of), num_returns=1, timeout=timeout)
         return [(of[reference], _report(reference)) for reference in done]
+
+
+def _knock(address: str) -> None:
+    """Raises `OSError` if nobody listens at HOST:PORT, which Ray itself would wait for for minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host.removeprefix("ray://"), int(port)), CONNECT_SECONDS).close()
 
 
 def _report(reference: Any) -> Report:

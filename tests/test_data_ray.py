@@ -30,8 +30,7 @@ from rldg.workers import map_episodes
 from tests.worker_functions import dies, hangs, raises
 
 dead, hung = map(Path, sys.argv[1:])
-engine = make_engine("ray")
-assert engine.workers == 2
+engine = make_engine("ray", 2)
 expected = [(index, index) for index in range(6)]
 assert list(map_episodes(partial(dies, folder=dead, times=2), range(6), engine)) == expected
 assert list(map_episodes(partial(hangs, folder=hung, times=1), range(6), engine, timeout=20)) == expected
