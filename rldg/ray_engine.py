@@ -41,8 +41,8 @@ class RayEngine(Engine):
                 ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
             except (OSError, ValueError, RuntimeError) as error:
                 raise UsageError(
-                    f"No Ray cluster answers at '{address}' ({str(error).partition('. ')[0]}): run "
-                    f"`ray start --head` on one machine, `ray start --address=HEAD:6379` on the others, and give --ray-address or RAY_ADDRESS."
+                    f"No Ray cluster answers at '{address}' ({str(error).partition('. ')[0]}): run `ray start --head` "
+                    f"on one machine, `ray start --address=HEAD:6379` on others, and give --ray-address or RAY_ADDRESS."
                 ) from None
             for number, handler in handlers.items():  # Ray puts handlers of its own in their place
                 signal.signal(number, handler)
