@@ -67,9 +67,11 @@ class Assembler:
 
     def _reader(self, camera: str, number: int) -> Callable[[int], np.ndarray | None]:
         """Gives the resized picture of a step; its next call may overwrite it."""
-        if camera in self.kept:
-            return self.kept[camera][number].__getitem__
-        return _reader(self.sources[number], camera, self.images[camera])
+        source = self.sources[number]
+        if camera not in self.kept:
+            return _reader(source, camera, self.images[camera])
+        kept, there = self.kept[camera][number], source.has_picture(camera, np.arange(len(source)))
+        return lambda row: kept[row] if there[row] else None
 
     def _draws(self, camera: int, first: int, stride: int, count: int) -> np.ndarray:
         """Random numbers (count, 8) of a camera, each row a function of seed, camera and place in the stream alone."""

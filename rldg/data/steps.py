@@ -93,7 +93,7 @@ class StepSource:
         """Room for one picture of a camera, None if `features.json` does not say how large they are."""
         column = self.cameras[camera]
         shape = self.episodes.fields[_STEPS + column].shape if column else None
-        return np.empty(shape, np.uint8) if shape and None not in shape else None
+        return np.empty((*shape[:2], 3), np.uint8) if shape and None not in shape[:2] else None
 
     def history(self, rows: np.ndarray, window: int) -> np.ndarray:
         """(B, W) steps up to and including `rows` (B,), the first of an episode standing in for those before it."""
