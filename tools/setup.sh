@@ -44,7 +44,7 @@ if ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
   "$python" -m venv --clear "$VENV"
 fi
 
-echo "Installing into $VENV (2.8 GB on disk when done, some minutes)"
+echo "Installing into $VENV (3.1 GB on disk when done, some minutes)"
 "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 
 renders() { "$VENV/bin/python" -c 'import sys; from rldg.doctor import rendering; sys.exit(rendering().status == "fault")'; }
