@@ -36,14 +36,27 @@ def kill_repeatedly(begin, folder, episodes, kills):
     for number in range(kills):
         process = begin()
         deadline = time.monotonic() + 240
-        while episodes_in(folder) < episodes * number // kills:
-            assert time.monotonic() < deadline, "no progress"
-            time.sleep(0.002)
-        time.sleep(rng.uniform(0, 0.03) if rng.random() < 0.7 else rng.uniform(0, 0.5))
-        process.kill()
-        process.wait() if isinstance(process, subprocess.Popen) else process.join(10)
+        try:
+            while episodes_in(folder) < episodes * number // kills:
+                assert process.is_alive(), "it ended by itself"
+                assert time.monotonic() < deadline, "no progress"
+                time.sleep(0.002)
+            time.sleep(rng.uniform(0, 0.03) if rng.random() < 0.7 else rng.uniform(0, 0.5))
+        finally:
+            process.kill()
+            process.join(10)
         if (folder / "features.json").exists():
             open_dataset(folder)  # raises if anything in it is broken
+
+
+class Command(subprocess.Popen):
+    """A command that is handled like a `multiprocessing.Process`."""
+
+    def is_alive(self):
+        return self.poll() is None
+
+    def join(self, timeout):
+        self.wait(timeout)
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +112,10 @@ def test_killed_a_hundred_times_the_simulated_collection_is_what_it_would_have_b
     subprocess.run(command(undisturbed), env=environment, check=True, stderr=subprocess.DEVNULL)
 
     def begin():
-        return subprocess.Popen(command(folder), env=environment, stderr=subprocess.DEVNULL)
+        return Command(command(folder), env=environment, stderr=said)
 
-    kill_repeatedly(begin, folder, 60, 100)
+    with open(tmp_path / "said", "w") as said:
+        kill_repeatedly(begin, folder, 60, 100)
     subprocess.run(command(folder), env=environment, check=True, stderr=subprocess.DEVNULL)
     assert len(open_dataset(folder)) == 60
     assert files(folder) == files(undisturbed)
