@@ -17,7 +17,7 @@ def data_files(folder: Path) -> list[Path]:
         path
         for path in folder.rglob("*")
         if path.is_file()
-        and path.name not in (MANIFEST, "stage.json")
+        and path.name not in (MANIFEST, "stage.json", "validation.json")
         and path.suffix != ".tmp"
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
