@@ -16,6 +16,7 @@ import pytest
 
 from rldg.cli.main import dispatch
 from rldg.data.reader import open_dataset
+from rldg.data.validation import validate
 from rldg.data.view import export, sidecars
 from rldg.data.view.catalogue import Catalogue, parse_numbers
 from rldg.data.writer import DatasetWriter
@@ -235,7 +236,7 @@ def test_what_validation_prints_can_be_put_beside_the_data(tmp_path):
 def test_validation_file_of_any_content_is_survived(tmp_path, content):
     (tmp_path / sidecars.FINDINGS).write_text(content)
     for finding in sidecars.read_findings(tmp_path, "train"):
-        assert set(finding) == {"check", "severity", "episode", "step", "message"}
+        assert set(finding) == {"check", "severity", "episode", "step", "message", "file", "record"}
 
 
 # The server
@@ -631,3 +632,19 @@ def test_long_table_comes_in_pieces(browser, tmp_path):
     assert browser.count("#list tbody tr") == 300
     browser.click("#more")
     assert browser.count("#list tbody tr") == 600
+
+
+def test_findings_of_validation_stand_by_their_record_although_another_is_broken(tmp_path):
+    writer = DatasetWriter(tmp_path / "set")
+    for index in range(4):
+        writer.write(index, make_episode(index))
+    writer.path(1).write_bytes(writer.path(1).read_bytes()[:-2])
+    report = validate(tmp_path / "set").as_dict()
+    (tmp_path / "set" / "validation.json").write_text(json.dumps(report))
+    broken = next(finding for finding in report["findings"] if finding["kind"] == "record_broken")
+    assert broken["episode"] == 1  # the number of an intact episode on the page, which does not count what is broken
+    index = Catalogue([tmp_path / "set"]).index()
+    by_row = [finding["check"] for row in index["episodes"] for finding in row["findings"]]
+    assert "record_broken" not in by_row
+    assert "record_broken" in [finding["check"] for finding in index["sources"][0]["findings"]]
+    assert [row["number"] for row in index["episodes"]] == [0, 1, 2, None]

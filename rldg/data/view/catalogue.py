@@ -66,7 +66,10 @@ class Catalogue:
         ]
         general = []
         by_number = {row["number"]: row for row in rows}
+        numbers = {(entry.file.name, entry.record): i for i, entry in enumerate(source.entries)}
         for finding in read_findings(source.folder, source.split):
+            if finding["record"] is not None:
+                finding["episode"] = numbers.get((finding["file"], finding["record"]))
             row = by_number.get(finding["episode"])
             (row["findings"] if row else general).append(finding)
         description = {

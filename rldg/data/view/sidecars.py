@@ -17,8 +17,9 @@ def read_findings(folder: Path, split: str) -> list[dict[str, Any]]:
     """What `validation.json` in `folder` says of a split; nothing without it.
 
     A finding holds `check`, `severity`, `episode` (its number in the split, or None for the whole data set), `step` (or
-    None) and `message`; one with another `split` is left out. The file is a list of them, or an object with that list
-    under "findings", such as `rldg data validate --json` prints: `kind`, `what` and `right` are read as well.
+    None) and `message`; and, where they are known, `file` and `record`, which tell the episode where broken records
+    make its number doubtful. One with another `split` is left out. The file is a list of them, or an object with that
+    list under "findings", such as `rldg data validate --json` prints: `kind`, `what` and `right` are read as well.
     """
     if not (folder / FINDINGS).exists():
         return []
@@ -36,6 +37,8 @@ def _finding(item: dict[str, Any]) -> dict[str, Any]:
         "severity": str(item.get("severity", "error")),
         "episode": _number(item.get("episode")),
         "step": _number(item.get("step")),
+        "file": str(item.get("file", "")),
+        "record": _number(item.get("record")),
         "message": str(item.get("message", said)),
     }
 
