@@ -220,13 +220,14 @@ def test_episodes_are_chosen_by_numbers_and_ranges():
 
 def test_what_validation_prints_can_be_put_beside_the_data(tmp_path):
     found = {"kind": "frozen_frames", "severity": "fault", "split": "train", "episode": 3, "step": 0}
+    found |= {"file": "set-train.tfrecord-00003", "record": 0}
     found |= {"what": "it stands still", "right": "it moves"}
     report = {"ok": False, "findings": [found, found | {"split": "val"}]}
     (tmp_path / sidecars.FINDINGS).write_text(json.dumps(report))
     (finding,) = sidecars.read_findings(tmp_path, "train")
     assert finding == {
         "check": "frozen_frames", "severity": "fault", "episode": 3, "step": 0,
-        "message": "it stands still; right: it moves",
+        "file": "set-train.tfrecord-00003", "record": 0, "message": "it stands still; right: it moves",
     }  # fmt: skip
 
 
