@@ -61,3 +61,17 @@ def test_show_and_stats(folder, capsys):
     assert "observation/image_wrist_1" in capsys.readouterr().out
     with pytest.raises(UsageError, match="episodes 0 to 1, not 2"):
         dispatch(["data", "show", str(folder), "2"])
+
+
+def test_a_dry_run_writes_nothing_and_predicts(tmp_path, capsys):
+    out = tmp_path / "later" / "set"
+    command = [*COLLECT, "--policy", "expert", "--episodes", "1000", "--out", str(out), "--dry-run", "2"]
+    assert dispatch(command) == 0
+    predicted = last_line(capsys)
+    assert (predicted["tried"], predicted["episodes"]) == (2, 1000)
+    assert predicted["bytes"] > 1e6
+    assert predicted["bytes_free"] > 0
+    assert not out.parent.exists()
+    command.remove("--json")
+    assert dispatch(command) == 0
+    assert "95 % interval" in capsys.readouterr().out

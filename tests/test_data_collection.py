@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from rldg.data.collection import collect
+from rldg.data.example import encode
+from rldg.data.forecast import forecast
 from rldg.data.manifest import MANIFEST, data_files, file_sha256, read_manifest
 from rldg.data.reader import open_dataset
+from rldg.data.schema import episode_columns
 from rldg.engines import make_engine
 from rldg.errors import DatasetError, StageError, UsageError
 from tests.synthetic_episodes import make_episode, slow_episode
@@ -122,3 +125,15 @@ def test_a_renamed_folder_continues_under_its_old_name(tmp_path):
     collect(make_episode, folder, 5, **SETTINGS)
     assert {Path(path).name[:3] for path in folder.glob("*.tfrecord-*")} == {"old"}
     assert_holds(folder, 5)
+
+
+def test_a_forecast_tells_episodes_time_and_disk_from_the_first_few():
+    expected = forecast(slow_episode, 6, 40, count_successes=True)
+    sizes = [len(encode(episode_columns(make_episode(index)))) for index in range(6)]
+    assert (expected.tried, expected.successes, expected.episodes) == (6, 4, 60)
+    assert expected.wilson95 == pytest.approx((0.300, 0.903), abs=0.001)
+    assert expected.bytes == pytest.approx(np.mean(sizes) * 60, rel=0.01)
+    assert expected.seconds == pytest.approx(expected.start_seconds + 60 * expected.seconds_per_episode)
+    assert 0.02 <= expected.seconds_per_episode < 1
+    hopeless = forecast(failing_episode, 2, 40, count_successes=True)
+    assert (hopeless.success_share, hopeless.episodes, hopeless.seconds, hopeless.bytes) == (0, None, None, None)
