@@ -3,8 +3,8 @@
     python -m benchmarks.data_writing [--out benchmarks/results/data_writing.json]
 
 200 episodes of 60 steps with two cameras of 128 px, written as a collection writes them: a durable file per episode.
-Frames (control steps) per second of process CPU time, so that another busy process changes the ratios little. The
-four take turns, and ratios are medians over the turns. TFDS's SequentialWriter runs in a process of its own, since
+Frames (control steps) per second of process CPU time, so that another busy process changes the ratios little. All
+take turns, and ratios are medians over the turns. TFDS's SequentialWriter runs in a process of its own, since
 TensorFlow has no place in ours; what it takes to import TensorFlow is not counted. It encodes PNG unless it is told
 otherwise (here a tenth of the episodes); its JPEG has half the colour resolution, which is less work than ours.
 """
@@ -13,7 +13,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -76,40 +75,41 @@ def made_up_episode(seed: int) -> Episode:
     )
 
 
-def frames_per_cpu_second(work: Callable[[], None], episodes: int) -> float:
-    """Control steps per second of CPU time of this process, all its threads, user and system."""
-    started = time.process_time()
-    work()
-    return episodes * LENGTH / (time.process_time() - started)
+def encoded_and_written(made: list[Episode], episodes: int) -> tuple[float, float]:
+    """Control steps per CPU second (all threads, user and system) of encoding alone and of writing, episode by episode
+    in turns, so that both see the machine in the same state.
+    """
+    encoding = writing = 0.0
+    with TemporaryDirectory() as folder:  # to remove it again is no part of writing
+        started = time.process_time()
+        writer = DatasetWriter(Path(folder) / "data")
+        writing += time.process_time() - started
+        for index in range(episodes):
+            episode = made[index % DISTINCT]
+            started = time.process_time()
+            for pictures in episode.images.values():
+                for picture in pictures:
+                    encode_jpeg(picture)
+            between = time.process_time()
+            writer.write(index, episode)
+            encoding += between - started
+            writing += time.process_time() - between
+    return episodes * LENGTH / encoding, episodes * LENGTH / writing
+
+
+def tfds_written(encoding: str, episodes: int) -> float:
+    """The same of TFDS's writer."""
+    command = [sys.executable, "-m", "benchmarks._tfds_writer", str(episodes), encoding]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
+    return json.loads(done.stdout.splitlines()[-1])["frames_per_cpu_second"]
 
 
 def measure(episodes: int) -> dict[str, float]:
     """Medians over the turns."""
     made = [made_up_episode(seed) for seed in range(DISTINCT)]
-
-    def encode() -> None:
-        for index in range(episodes):
-            for pictures in made[index % DISTINCT].images.values():
-                for picture in pictures:
-                    encode_jpeg(picture)
-
-    def write(folder: str) -> None:
-        writer = DatasetWriter(Path(folder) / "data")
-        for index in range(episodes):
-            writer.write(index, made[index % DISTINCT])
-
-    def written() -> float:
-        with TemporaryDirectory() as folder:  # to remove it again is no part of writing
-            return frames_per_cpu_second(lambda: write(folder), episodes)
-
-    def tfds(encoding: str, count: int) -> float:
-        command = [sys.executable, "-m", "benchmarks._tfds_writer", str(count), encoding]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
-        return json.loads(done.stdout.splitlines()[-1])["frames_per_cpu_second"]
-
-    written()  # once before it counts
+    encoded_and_written(made, DISTINCT)  # once before it counts
     turns = [
-        (frames_per_cpu_second(encode, episodes), written(), tfds("png", -(-episodes // 10)), tfds("jpeg", episodes))
+        (*encoded_and_written(made, episodes), tfds_written("png", -(-episodes // 10)), tfds_written("jpeg", episodes))
         for _ in range(ROUNDS)
     ]
     encoder, writer, tfds_png, tfds_jpeg = np.array(turns).T
