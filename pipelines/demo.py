@@ -21,7 +21,7 @@ from pipelines.summary import DemoSummary, Runs, write_summary
 from pipelines.verbs import carry_out
 from rldg.cli import collect, evaluate, finetune, report, train
 from rldg.errors import RldgError
-from rldg.generalists.octo.config import FinetuneConfig
+from rldg.generalists.octo.recipes import FinetuneConfig
 from rldg.stage import write_json
 
 ARMS = ("rl", "teleoperator")

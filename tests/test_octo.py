@@ -21,12 +21,14 @@ from rldg.env.types import ActionContract
 from rldg.errors import CheckpointError, DatasetError, StageError, UnknownNameError
 from rldg.generalists.octo import config as configs
 from rldg.generalists.octo.checkpoint import checkpoint_steps, load_checkpoint
-from rldg.generalists.octo.config import FinetuneConfig, ModelConfig, model_config, model_from_json, to_json
+from rldg.generalists.octo.config import ModelConfig, model_from_json, to_json
 from rldg.generalists.octo.diffusion import DiffusionActionHead, cosine_betas
 from rldg.generalists.octo.language import WordTokenizer
 from rldg.generalists.octo.learner import Frames, Learner, batch_rows, on_device
 from rldg.generalists.octo.model import OctoModule, OctoTransformer
 from rldg.generalists.octo.policy import load_octo
+from rldg.generalists.octo.recipes import FinetuneConfig
+from rldg.generalists.octo.sizes import MODELS, model_config
 from rldg.generalists.octo.stem import ImageTokenizer
 from rldg.generalists.octo.train import finetune
 from rldg.generalists.octo.transformer import BlockTransformer, TokenGroup
@@ -43,7 +45,7 @@ ORIGINAL = ModelConfig(
         configs.ImageConfig("primary", "side_1", 64, configs.StemConfig(num_features=128)),
         configs.ImageConfig("wrist", "wrist_1", 48, configs.StemConfig(features=(32, 64, 96, 128), num_features=64)),
     ),
-    language=configs.LanguageConfig("t5-tiny", width=32, vocabulary_size=132),
+    language=configs.LanguageConfig("t5-tiny", width=32, vocabulary_size=132, t5=None),
     transformer=configs.TransformerConfig(num_layers=2, mlp_dim=128, num_attention_heads=4),
     head=configs.DiffusionConfig(hidden_dim=128),
     width=64,
@@ -190,7 +192,7 @@ def test_related_names_share_tokens_whatever_their_case():
     assert tokenizer.config.max_length == len(a)
 
 
-@pytest.mark.parametrize("name", configs.MODELS)
+@pytest.mark.parametrize("name", MODELS)
 def test_configurations_survive_json(name):
     assert model_from_json(json.loads(json.dumps(to_json(model_config(name))))) == model_config(name)
 

@@ -11,7 +11,7 @@ from typing import Literal
 import tyro
 
 from rldg.cli.output import emit
-from rldg.generalists.octo.config import FinetuneConfig
+from rldg.generalists.octo.recipes import FinetuneConfig
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from rldg.generalists.octo.config import FinetuneConfig
+from rldg.generalists.octo.recipes import FinetuneConfig
 
 
 def jitter(key: jax.Array, images: jax.Array, config: FinetuneConfig) -> jax.Array:

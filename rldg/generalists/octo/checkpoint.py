@@ -16,7 +16,8 @@ from flax import serialization
 
 from rldg.env.types import ActionContract
 from rldg.errors import CheckpointError
-from rldg.generalists.octo.config import FinetuneConfig, ModelConfig, model_from_json, to_json
+from rldg.generalists.octo.config import ModelConfig, model_from_json, to_json
+from rldg.generalists.octo.recipes import FinetuneConfig
 from rldg.stage import write_json
 
 CONFIG, STATISTICS, STATE = "config.json", "dataset_statistics.json", "state.msgpack"

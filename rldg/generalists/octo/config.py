@@ -1,16 +1,22 @@
-"""Configurations of Octo: the published sizes and `octo-tiny`, which trains from scratch on one CPU core."""
+"""What an Octo is made of: every choice that decides its parameter tree and its forward pass."""
 
 import dataclasses
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from rldg.errors import CheckpointError, UnknownNameError
+import pydantic
+from pydantic.dataclasses import dataclass
+
+from rldg.errors import CheckpointError
+
+_STRICT = pydantic.ConfigDict(extra="forbid")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class StemConfig:
     """Octo's SmallStem: weight-standardised convolutions with GroupNorm, then a patch embedding."""
 
+    kind: Literal["small_stem"] = "small_stem"
+    module: str = "SmallStem16"  # the original's class, which names the parameters
     block: int = 1  # pixels, square, whose colours become the channels of one before the first convolution
     features: tuple[int, ...] = (32, 96, 192, 384)
     kernel_sizes: tuple[int, ...] = (3, 3, 3, 3)
@@ -19,30 +25,75 @@ class StemConfig:
     groups: int = 32  # of each GroupNorm
     embedding_kernel: int = 1  # 2 for SmallStem32
     num_features: int = 512  # width of the patch embedding
+    film: bool = False  # whether the patches are scaled and shifted by a condition
+    colours: Literal["default", "imagenet"] = "default"  # scaling of the pixels: to [-1, 1], or ImageNet's statistics
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
+class PatchConfig:
+    """The patch encoder: one convolution without overlap."""
+
+    kind: Literal["patch"] = "patch"
+    module: str = "PatchEncoder"
+    patch_size: int = 16  # pixels
+    num_features: int = 512
+    film: bool = False
+    colours: Literal["default", "imagenet"] = "default"
+
+
+@dataclass(frozen=True, config=_STRICT)
 class ImageConfig:
     """One image tokenizer: which camera feeds it, at how many pixels, and whether a goal image is stacked behind."""
 
     name: str  # Octo's name of the slot, "primary" or "wrist"
     camera: str  # name of the camera in a task's observations
     size: int  # pixels, square, as the stem sees it
-    stem: StemConfig = StemConfig()
+    stem: StemConfig | PatchConfig = StemConfig()
     goal: bool = True  # goal image (zeros if absent) concatenated along the channels
+    film_keys: tuple[str, ...] = ()  # entries of the task, (B, D) each, that condition a stem with FiLM
+    learned_tokens: int = 0  # tokens into which a TokenLearner pools the patches; 0: every patch is a token
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
+class LowdimConfig:
+    """The tokenizer of plain numbers such as proprioception: each number is a token, raw or as one of some bins."""
+
+    name: str  # "proprio"
+    keys: tuple[str, ...] = ("proprio",)  # patterns (regular expressions) of the entries of the observation
+    discretize: bool = False
+    bins: int = 256
+    bin_type: Literal["uniform", "normal"] = "uniform"
+    low: float = 0.0
+    high: float = 1.0
+
+
+@dataclass(frozen=True, config=_STRICT)
+class T5Config:
+    """A T5 encoder (Raffel et al. 2020)."""
+
+    vocabulary_size: int = 32128
+    width: int = 768  # d_model
+    mlp_dim: int = 3072  # d_ff
+    num_layers: int = 12
+    num_attention_heads: int = 12
+    head_dim: int = 64  # d_kv
+    buckets: int = 32  # of relative positions
+    max_distance: int = 128
+    gated: bool = False  # T5 1.1: GELU-gated MLP
+
+
+@dataclass(frozen=True, config=_STRICT)
 class LanguageConfig:
-    """The text tokenizer and encoder. `encoder` "words": hashed words, learned embedding; "t5-*": embeddings given."""
+    """The text tokenizer and encoder."""
 
-    encoder: str = "t5-base"
+    encoder: str = "t5-base"  # name or folder of a T5 and its tokenizer; "words": hashed words, learned embedding
     width: int = 768  # of the encoder's output
     vocabulary_size: int = 32128
     max_length: int = 16  # tokens; shorter instructions are padded, longer ones cut
+    t5: T5Config | None = T5Config()  # None for "words", and where instructions come as embeddings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class TransformerConfig:
     """A pre-norm ViT."""
 
@@ -53,110 +104,70 @@ class TransformerConfig:
     attention_dropout_rate: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class DiffusionConfig:
     """The diffusion action head (DDPM, cosine schedule)."""
 
+    kind: Literal["diffusion"] = "diffusion"
     action_dim: int = 7
     action_horizon: int = 4
+    pooling: Literal["mean", "attention"] = "mean"  # of the readout tokens (the original's `use_map`)
     steps: int = 20
     hidden_dim: int = 256
     num_blocks: int = 3
     time_dim: int = 32
+    dropout_rate: float = 0.0
+    layer_norm: bool = True
     max_action: float = 5.0  # normalised actions are clipped to +- this
-    clip: str = "sample"  # while denoising: "sample" clips the noisy action (Octo), "prediction" the clean one
+    loss: Literal["mse", "l1"] = "mse"
+    clip: Literal["sample", "prediction"] = "sample"  # while denoising: the noisy action (Octo) or the clean one
     samples: int = 1  # (time, noise) draws per frame in the loss
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
+class ContinuousConfig:
+    """The heads that predict actions directly, by mean squared or absolute error."""
+
+    kind: Literal["continuous"] = "continuous"
+    action_dim: int = 7
+    action_horizon: int = 1
+    pooling: Literal["mean", "attention"] = "attention"
+    max_action: float = 5.0  # predictions are squashed into +- this
+    loss: Literal["mse", "l1"] = "l1"
+
+
+@dataclass(frozen=True, config=_STRICT)
+class DiscreteConfig:
+    """The head that predicts each number of an action as one of some bins."""
+
+    kind: Literal["discrete"] = "discrete"
+    action_dim: int = 7
+    action_horizon: int = 1
+    pooling: Literal["mean", "attention"] = "mean"
+    token_per: Literal["", "action_horizon", "action_dim_and_action_horizon"] = "action_dim_and_action_horizon"
+    bins: int = 256
+    bin_type: Literal["uniform", "normal"] = "uniform"
+
+
+HeadConfig = DiffusionConfig | ContinuousConfig | DiscreteConfig
+
+
+@dataclass(frozen=True, config=_STRICT)
 class ModelConfig:
     """Everything that decides the parameter tree and the forward pass."""
 
     images: tuple[ImageConfig, ...]
-    language: LanguageConfig = LanguageConfig()
+    lowdim: tuple[LowdimConfig, ...] = ()
+    language: LanguageConfig | None = LanguageConfig()  # None: goals are images only
     transformer: TransformerConfig = TransformerConfig()
-    head: DiffusionConfig = DiffusionConfig()
+    head: HeadConfig = DiffusionConfig()
     width: int = 384  # Octo's token_embedding_size
-    readouts: int = 1
+    readouts: int = 1  # tokens of the readout that the head reads
     window: int = 2
-    max_horizon: int = 10
+    max_horizon: int = 10  # timesteps for which there are positions
     repeat_task_tokens: bool = True
-    position_init: str = "normal"  # "normal" (0.02, Octo) or "sincos": image positions start as 2-d sine waves
-
-
-@dataclass(frozen=True)
-class FinetuneConfig:
-    """How a model is trained on a data set. The defaults are tuned for `octo-tiny` on 45 insertion episodes."""
-
-    model: str = "octo-tiny"
-    steps: int = 2000
-    batch_size: int = 32
-    optimizer: str = "muon"  # "muon": Muon for matrices, Adam for the rest; "adamw": AdamW for all
-    learning_rate: float = 3e-3
-    matrix_rate: float = 10.0  # learning rate of Muon's matrices over `learning_rate`
-    warmup_steps: int = 50
-    schedule: str = "cosine"  # to zero; or "constant" (RLDG's released Octo script: AdamW, 3e-5, 100 warm-up steps)
-    weight_decay: float = 0.3  # large: the actions of a stochastic specialist are noisy, and are soon learned by heart
-    clip_gradient: float = 1.0
-    ema_decay: float = 0.99
-    brightness: float = 0.1  # largest added brightness, as a share of full scale
-    contrast: float = 0.1  # largest relative change of contrast
-    color: float = 0.05  # largest relative change of each colour channel
-    checkpoint_every: int = 250  # steps; these checkpoints are kept, so that success can be plotted over training
-    log_every: int = 20
-    validation_share: float = 0.0  # of the episodes
-
-
-_PRIMARY = ImageConfig("primary", "side_1", 256)
-_WRIST = ImageConfig("wrist", "wrist_1", 128)
-
-MODELS: dict[str, ModelConfig] = {
-    # Trains in about four minutes on one core; conditioned on the wrist image and the instruction only (RLDG).
-    # Many small patches and one block: its readout is a learned soft arg-max over positions, which is what a few
-    # hundred frames suffice for (docs/finetune.md).
-    "octo-tiny": ModelConfig(
-        images=(
-            ImageConfig(
-                "primary",
-                "wrist_1",
-                64,
-                StemConfig(2, (32, 64), (3, 3), (1, 2), (1, 1), 8, num_features=64),
-                goal=False,
-            ),
-        ),
-        language=LanguageConfig("words", width=64, vocabulary_size=1024, max_length=12),
-        transformer=TransformerConfig(num_layers=1, mlp_dim=128, num_attention_heads=8),
-        head=DiffusionConfig(action_horizon=1, hidden_dim=64, samples=16, clip="prediction"),
-        width=64,
-        window=1,
-        max_horizon=1,
-        repeat_task_tokens=False,
-        position_init="sincos",
-    ),
-    # Learns nothing worth having, within a second: for tests.
-    "octo-debug": ModelConfig(
-        images=(ImageConfig("primary", "wrist_1", 16, StemConfig(4, (16,), (3,), (1,), (1,), 4, 1, 16), goal=False),),
-        language=LanguageConfig("words", width=8, vocabulary_size=64, max_length=6),
-        transformer=TransformerConfig(num_layers=2, mlp_dim=32, num_attention_heads=2),
-        head=DiffusionConfig(action_horizon=1, hidden_dim=32, samples=8, clip="prediction"),
-        width=16,
-        window=1,
-        max_horizon=1,
-        repeat_task_tokens=False,
-        position_init="sincos",
-    ),
-    "octo-small-1.5": ModelConfig(images=(_PRIMARY, _WRIST)),
-    "octo-base-1.5": ModelConfig(
-        images=(_PRIMARY, _WRIST), width=768, transformer=TransformerConfig(mlp_dim=3072, num_attention_heads=12)
-    ),
-}
-
-
-def model_config(name: str) -> ModelConfig:
-    """The named configuration; raises `UnknownNameError` with the valid names."""
-    if name not in MODELS:
-        raise UnknownNameError("Octo model", name, MODELS)
-    return MODELS[name]
+    use_correct_attention: bool = True  # False: the group that a token attends by is off by one, as in models of 2023
+    position_init: Literal["normal", "sincos"] = "normal"  # 0.02 (Octo), or image positions start as 2-d sine waves
 
 
 def to_json(config: Any) -> dict[str, Any]:
@@ -167,20 +178,10 @@ def to_json(config: Any) -> dict[str, Any]:
 def model_from_json(content: dict[str, Any]) -> ModelConfig:
     """The inverse of `to_json`; raises `CheckpointError` on a file of another version."""
     try:
-        images = tuple(
-            ImageConfig(**image | {"stem": StemConfig(**{k: _tuple(v) for k, v in image["stem"].items()})})
-            for image in content["images"]
-        )
-        parts = {
-            "images": images,
-            "language": LanguageConfig(**content["language"]),
-            "transformer": TransformerConfig(**content["transformer"]),
-            "head": DiffusionConfig(**content["head"]),
-        }
-        return ModelConfig(**content | parts)
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"The checkpoint's model configuration cannot be read: {error}.") from error
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+        return pydantic.TypeAdapter(ModelConfig).validate_python(content)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise CheckpointError(
+            f"The checkpoint's model configuration cannot be read: {place}: {first['msg']}."
+        ) from error

@@ -10,9 +10,10 @@ import numpy as np
 from flax import struct
 
 from rldg.generalists.octo.augment import jitter
-from rldg.generalists.octo.config import FinetuneConfig, ModelConfig
+from rldg.generalists.octo.config import ModelConfig
 from rldg.generalists.octo.model import OctoModule
 from rldg.generalists.octo.optimizer import make_optimizer, moving_average
+from rldg.generalists.octo.recipes import FinetuneConfig
 
 
 @dataclass(frozen=True)

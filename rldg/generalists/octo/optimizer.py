@@ -9,7 +9,7 @@ import optax.contrib
 from flax import traverse_util
 
 from rldg.errors import UnknownNameError
-from rldg.generalists.octo.config import FinetuneConfig
+from rldg.generalists.octo.recipes import FinetuneConfig
 
 FROZEN = ("*hf_model*",)  # a pretrained text encoder is never trained
 
