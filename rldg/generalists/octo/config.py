@@ -23,7 +23,7 @@ class StemConfig:
     strides: tuple[int, ...] = (2, 2, 2, 2)
     padding: tuple[int, ...] = (1, 1, 1, 1)
     groups: int = 32  # of each GroupNorm
-    embedding_kernel: int = 1  # 2 for SmallStem32
+    embedding_kernel: int = 1  # and stride; 2 for SmallStem32
     num_features: int = 512  # width of the patch embedding
     film: bool = False  # whether the patches are scaled and shifted by a condition
     colours: Literal["default", "imagenet"] = "default"  # scaling of the pixels: to [-1, 1], or ImageNet's statistics

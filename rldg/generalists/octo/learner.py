@@ -11,6 +11,7 @@ from flax import struct
 
 from rldg.generalists.octo.augment import jitter
 from rldg.generalists.octo.config import ModelConfig
+from rldg.generalists.octo.heads import loss_draws
 from rldg.generalists.octo.model import OctoModule
 from rldg.generalists.octo.optimizer import make_optimizer, moving_average
 from rldg.generalists.octo.recipes import FinetuneConfig
@@ -50,15 +51,6 @@ def batch_rows(seed: int, step: int, batch_size: int, frames: int) -> np.ndarray
     )
 
 
-def loss_inputs(model: ModelConfig, key: jax.Array, batch: int) -> tuple[jax.Array, jax.Array]:
-    """Diffusion times (K, B, 1, 1) and noises (K, B, 1, H*A), K draws per frame."""
-    head = model.head
-    key_time, key_noise = jax.random.split(key)
-    time = jax.random.randint(key_time, (head.samples, batch, 1, 1), 0, head.steps)
-    noise = jax.random.normal(key_noise, (head.samples, batch, 1, head.action_horizon * head.action_dim))
-    return time, noise
-
-
 class Learner:
     """Trains one model configuration. Batches are rows of `Frames` that live on the device."""
 
@@ -74,8 +66,8 @@ class Learner:
         """Random weights, drawn from the seed."""
         images = {i.name: jnp.zeros((1, i.size, i.size, 3)) for i in self.model.images}
         inputs = self._inputs(images, jnp.zeros((1,), jnp.int32), jnp.zeros((1, self.model.head.action_dim)))
-        noise = loss_inputs(self.model, jax.random.key(0), 1)
-        variables: Any = jax.jit(lambda key: self.module.init(key, *inputs, *noise, method="loss"))(
+        draws = loss_draws(self.model.head, jax.random.key(0), 1, 1)
+        variables: Any = jax.jit(lambda key: self.module.init(key, *inputs, draws, method="loss"))(
             jax.random.key(self.seed)
         )
         return self.start(variables["params"])
@@ -97,9 +89,10 @@ class Learner:
         if train:
             images = {name: jitter(key_jitter, image, self.config) for name, image in images.items()}
         inputs = self._inputs(images, data["instruction"][rows], data["actions"][rows])
-        time, noise = loss_inputs(self.model, key_noise, len(rows))
+        draws = loss_draws(self.model.head, key_noise, len(rows), 1)
         loss: Callable[..., Any] = self.module.apply
-        return loss({"params": params}, *inputs, time, noise, train, method="loss", rngs={"dropout": key_dropout})
+        found = loss({"params": params}, *inputs, draws, train, method="loss", rngs={"dropout": key_dropout})
+        return found["loss"]
 
     def _update(
         self, state: TrainState, data: dict[str, Any], rows: jax.Array

@@ -11,10 +11,11 @@ from rldg.data.normalisation import Normalisation
 from rldg.env.types import ActionContract, Observation
 from rldg.errors import CheckpointError
 from rldg.generalists.octo.checkpoint import Checkpoint, load_checkpoint
+from rldg.generalists.octo.heads import Draws, sample_draws
 from rldg.generalists.octo.images import image_transform
-from rldg.generalists.octo.language import text_tokenizer
 from rldg.generalists.octo.model import OctoModule
 from rldg.generalists.octo.runtime import prepare_jax
+from rldg.generalists.octo.tokenizer import text_tokenizer
 from rldg.policies.base import Policy, PolicyMetadata
 from rldg.tasks.task import Task
 
@@ -72,18 +73,16 @@ class OctoPolicy(Policy):
     def metric_actions(self, images: dict[str, np.ndarray], stochastic: bool | None = None) -> np.ndarray:
         """Actions in the data set's units, for the instruction of the last `reset`."""
         frames = {f"image_{i.name}": image_transform(i)(images[i.camera])[None, None] for i in self._model.images}
-        head = self._model.head
-        shape = (head.steps + 1, 1, 1, head.action_horizon * head.action_dim)
         drawn = self.stochastic if stochastic is None else stochastic
-        noise = self._generator.standard_normal(shape, np.float32) if drawn else np.zeros(shape, np.float32)
-        normalised = self._sample(self._params, frames, self._tokens, noise)
+        draws = sample_draws(self._model.head, (1, 1), self._generator if drawn else None)
+        normalised = self._sample(self._params, frames, self._tokens, draws)
         return self._statistics.restore(np.asarray(normalised))
 
-    def _denoised(self, params: Any, frames: Any, tokens: Any, noise: jax.Array) -> jax.Array:
+    def _denoised(self, params: Any, frames: Any, tokens: Any, draws: Draws) -> jax.Array:
         task = {"language_instruction": jax.tree.map(jnp.asarray, tokens)}
         module = OctoModule(self._model)
-        actions: Any = module.apply({"params": params}, frames, task, noise[0], noise[1:], method="sample")
-        return actions[0, -1]
+        actions: Any = module.apply({"params": params}, frames, task, draws, method="sample")
+        return actions[0]
 
 
 def load_octo(

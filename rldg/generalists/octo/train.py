@@ -21,12 +21,12 @@ from rldg.generalists.octo.checkpoint import (
 )
 from rldg.generalists.octo.config import ModelConfig, to_json
 from rldg.generalists.octo.frames import TrainingData, load_frames
-from rldg.generalists.octo.language import text_tokenizer
 from rldg.generalists.octo.learner import Frames, Learner, TrainState, batch_rows, on_device
 from rldg.generalists.octo.progress import Progress
 from rldg.generalists.octo.recipes import FinetuneConfig
 from rldg.generalists.octo.runtime import prepare_jax
 from rldg.generalists.octo.sizes import model_config
+from rldg.generalists.octo.tokenizer import text_tokenizer
 from rldg.stage import file_hash, stage
 
 

@@ -1,22 +1,20 @@
 """The block-causal transformer: which token may attend to which, and the pre-norm ViT that obeys it."""
 
-from dataclasses import dataclass
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import struct
 
 from rldg.generalists.octo.config import TransformerConfig
 
 
-@dataclass(frozen=True)
-class TokenGroup:
+class TokenGroup(struct.PyTreeNode):
     """Tokens that enter together. `tokens` (B, n, D) for a task, (B, W, n, D) for what every timestep has."""
 
-    name: str  # "task_*", "obs_*" or "readout_*": decides what it attends to
     tokens: jax.Array
     mask: jax.Array  # bool, shape of `tokens` without the last axis; false: nobody attends to it
+    name: str = struct.field(pytree_node=False)  # "task_*", "obs_*" or "readout_*": decides what it attends to
 
     @property
     def per_timestep(self) -> bool:
@@ -37,25 +35,36 @@ def attends(query: str, query_time: int, key: str, key_time: int) -> bool:
     return key.startswith("task_") or not query.startswith("task_")
 
 
-def attention_rules(groups: list[tuple[str, int, int]]) -> np.ndarray:
-    """Bool (N, N), rows are queries, for consecutive blocks of (group name, time, number of tokens)."""
-    blocks = np.array([[attends(q, tq, k, tk) for k, tk, _ in groups] for q, tq, _ in groups])
-    sizes = [size for _, _, size in groups]
-    return blocks.repeat(sizes, axis=0).repeat(sizes, axis=1)
+def attention_rules(groups: list[tuple[str, int, int]], correct: bool = True) -> np.ndarray:
+    """Bool (N, N), rows are queries, for consecutive blocks of (group name, time, number of tokens).
+
+    Not `correct`: the first token of a group goes by the rules of the group before it at that time, as it did in Octo's
+    models of 2023, whose weights are used to it.
+    """
+    owners = [group[:2] for group in groups for _ in range(group[2])]
+    if not correct:
+        pairs = zip(owners[:1] + owners[:-1], owners, strict=True)
+        owners = [before if before[1] == owner[1] else owner for before, owner in pairs]
+    kinds = list(dict.fromkeys(owners))
+    rules = np.array([[attends(*query, *key) for key in kinds] for query in kinds])
+    rows = np.array([kinds.index(owner) for owner in owners])
+    return rules[np.ix_(rows, rows)]
 
 
 class MlpBlock(nn.Module):
     """Two dense layers with GELU (tanh form)."""
 
-    config: TransformerConfig
+    mlp_dim: int
+    dropout_rate: float = 0.0
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """(..., D) to (..., D)."""
         kernel, bias = nn.initializers.xavier_uniform(), nn.initializers.normal(1e-6)
-        drop = nn.Dropout(self.config.dropout_rate, deterministic=not train)
-        hidden = drop(nn.gelu(nn.Dense(self.config.mlp_dim, kernel_init=kernel, bias_init=bias)(x)))
-        return drop(nn.Dense(x.shape[-1], kernel_init=kernel, bias_init=bias)(hidden))
+        hidden = nn.gelu(nn.Dense(self.mlp_dim, kernel_init=kernel, bias_init=bias)(x))
+        hidden = nn.Dropout(self.dropout_rate, deterministic=not train)(hidden)
+        hidden = nn.Dense(x.shape[-1], kernel_init=kernel, bias_init=bias)(hidden)
+        return nn.Dropout(self.dropout_rate, deterministic=not train)(hidden)
 
 
 class EncoderBlock(nn.Module):
@@ -64,7 +73,7 @@ class EncoderBlock(nn.Module):
     config: TransformerConfig
 
     @nn.compact
-    def __call__(self, x: jax.Array, mask: jax.Array, train: bool, rows: np.ndarray | None = None) -> jax.Array:
+    def __call__(self, x: jax.Array, mask: jax.Array, train: bool, rows: tuple[int, ...] | None = None) -> jax.Array:
         """`x` (B, N, D), `mask` bool (B, 1, N, N). Only the outputs of `rows` are computed; None: of all."""
         config = self.config
         attention = nn.MultiHeadDotProductAttention(
@@ -76,24 +85,27 @@ class EncoderBlock(nn.Module):
         keys = nn.LayerNorm()(x)
         queries = keys
         if rows is not None:
-            x, queries, mask = x[:, rows], keys[:, rows], mask[:, :, rows]
+            chosen = np.array(rows)
+            x, queries, mask = x[:, chosen], keys[:, chosen], mask[:, :, chosen]
         attended = attention(queries, keys, mask=mask)
         x = x + nn.Dropout(config.dropout_rate, deterministic=not train)(attended)
-        return x + MlpBlock(config)(nn.LayerNorm()(x), train)
+        return x + MlpBlock(config.mlp_dim, config.dropout_rate)(nn.LayerNorm()(x), train)
 
 
 class Transformer(nn.Module):
-    """The stack of blocks and the final norm."""
+    """The stack of blocks and the final norm. `remat`: the backward pass computes every block's inside once more."""
 
     config: TransformerConfig
+    remat: bool = False
 
     @nn.compact
-    def __call__(self, x: jax.Array, mask: jax.Array, train: bool, rows: np.ndarray | None = None) -> jax.Array:
+    def __call__(self, x: jax.Array, mask: jax.Array, train: bool, rows: tuple[int, ...] | None = None) -> jax.Array:
         """`x` (B, N, D), `mask` bool (B, 1, N, N). The last block is computed for `rows` only; None: for all."""
         last = self.config.num_layers - 1
+        block = nn.remat(EncoderBlock, static_argnums=(3, 4)) if self.remat else EncoderBlock
         for index in range(self.config.num_layers):
-            block = EncoderBlock(self.config, name=f"encoderblock_{index}")
-            x = block(x, mask, train, rows if index == last else None)
+            wanted = rows if index == last else None
+            x = block(self.config, name=f"encoderblock_{index}")(x, mask, train, wanted)
         return nn.LayerNorm(name="encoder_norm")(x)
 
 
@@ -101,10 +113,12 @@ class BlockTransformer(nn.Module):
     """Lays groups out as [tasks][timestep 0: every group][timestep 1: ...], runs the transformer, takes them apart."""
 
     config: TransformerConfig
+    use_correct_attention: bool = True
+    remat: bool = False
 
     @nn.compact
-    def __call__(self, groups: list[TokenGroup], train: bool, wanted: str | None = None) -> dict[str, jax.Array]:
-        """Name of each group to its output tokens, in the shape they came in; of `wanted` alone if that is given."""
+    def __call__(self, groups: list[TokenGroup], train: bool, wanted: str | None = None) -> dict[str, TokenGroup]:
+        """Every group by name with its output tokens, in the shape they came in; `wanted` alone if that is given."""
         tasks = [group for group in groups if not group.per_timestep]
         timesteps = [group for group in groups if group.per_timestep]
         window = timesteps[0].tokens.shape[1]
@@ -116,15 +130,16 @@ class BlockTransformer(nn.Module):
             steps = steps.reshape(steps.shape[0], -1, *steps.shape[3:])
             return jnp.concatenate([*[getattr(g, field) for g in tasks], steps], axis=1)
 
-        mask = jnp.asarray(attention_rules(layout))[None, None] & sequence("mask")[:, None, None, :]
+        rules = attention_rules(layout, self.use_correct_attention)
+        mask = jnp.asarray(rules)[None, None] & sequence("mask")[:, None, None, :]
         owner = np.repeat([name for name, _, _ in layout], [size for _, _, size in layout])
         rows = np.arange(len(owner)) if wanted is None else np.flatnonzero(owner == wanted)
-        output = Transformer(self.config, name="Transformer_0")(
-            sequence("tokens"), mask, train, None if wanted is None else rows
-        )
-        shapes = {group.name: group.tokens.shape for group in groups}
+        kept = None if wanted is None else tuple(rows.tolist())
+        output = Transformer(self.config, self.remat, name="Transformer_0")(sequence("tokens"), mask, train, kept)
         return {
-            name: output[:, np.flatnonzero(owner[rows] == name)].reshape(shapes[name])
-            for name in shapes
-            if wanted in (None, name)
+            group.name: group.replace(
+                tokens=output[:, np.flatnonzero(owner[rows] == group.name)].reshape(group.tokens.shape)
+            )
+            for group in groups
+            if wanted in (None, group.name)
         }

@@ -1,0 +1,38 @@
+"""The action head that a configuration names, and the random numbers that its loss and its samples need.
+
+The numbers are drawn outside the model, so that the model is a function: the same draws give the same actions on any
+version of JAX, and zeros give the greedy ones.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from rldg.generalists.octo import diffusion, discrete
+from rldg.generalists.octo.config import ContinuousConfig, DiffusionConfig, HeadConfig
+from rldg.generalists.octo.continuous import ContinuousActionHead
+
+ActionHead = diffusion.DiffusionActionHead | ContinuousActionHead | discrete.DiscreteActionHead
+Draws = dict[str, Any]
+
+
+def make_head(config: HeadConfig, name: str | None = None) -> ActionHead:
+    """The module of a head's configuration."""
+    if isinstance(config, DiffusionConfig):
+        return diffusion.DiffusionActionHead(config, name=name)
+    if isinstance(config, ContinuousConfig):
+        return ContinuousActionHead(config, name=name)
+    return discrete.DiscreteActionHead(config, name=name)
+
+
+def loss_draws(config: HeadConfig, key: jax.Array, batch: int, window: int) -> Draws:
+    """What the head's loss draws for a batch; nothing but for diffusion."""
+    return diffusion.loss_draws(config, key, batch, window) if isinstance(config, DiffusionConfig) else {}
+
+
+def sample_draws(config: HeadConfig, shape: tuple[int, ...], rng: np.random.Generator | None) -> Draws:
+    """What a sample of shape (..., B, W) draws; the greedy action if `rng` is None."""
+    if isinstance(config, DiffusionConfig):
+        return diffusion.sample_draws(config, shape, rng)
+    return {} if isinstance(config, ContinuousConfig) else discrete.sample_draws(config, shape, rng)
