@@ -1,26 +1,44 @@
-"""Octo's checkpoint layout: `config.json`, `dataset_statistics.json` and, per step, `<step>/default/checkpoint`.
+"""Octo's checkpoint layout, read and written: `config.json`, `dataset_statistics.json`, `example_batch.msgpack` and,
+per step, `<step>/default/checkpoint`.
 
-The weights are one msgpack map (`flax.serialization`), as in the original; nothing is pickled.
+What the original has no place for stands in `config.json` under a key of our own; nothing is pickled.
 """
 
 import dataclasses
-import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pydantic
 from flax import serialization
 
+from rldg.data.normalisation import Normalisation
 from rldg.env.types import ActionContract
-from rldg.errors import CheckpointError
+from rldg.errors import CheckpointError, DatasetError, StorageError
 from rldg.generalists.octo.config import ModelConfig, model_from_json, to_json
+from rldg.generalists.octo.example_batch import example_batch
+from rldg.generalists.octo.hub import download_checkpoint, is_hub_id
+from rldg.generalists.octo.original_config import model_from_original
+from rldg.generalists.octo.original_writing import model_to_original
 from rldg.generalists.octo.recipes import FinetuneConfig
-from rldg.stage import write_json
+from rldg.generalists.octo.restore import OCDBT, WEIGHTS, read_params, what_else
+from rldg.generalists.octo.tokenizer import TextTokenizer, keep_tokenizer
+from rldg.generalists.octo.weights import NUMBERS, flat, packed, read_tree
+from rldg.stage import file_hash, write_durably, write_json
 
-CONFIG, STATISTICS, STATE = "config.json", "dataset_statistics.json", "state.msgpack"
+CONFIG, STATISTICS, EXAMPLE, STATE = (
+    "config.json",
+    "dataset_statistics.json",
+    "example_batch.msgpack",
+    "state.msgpack",
+)
+OWN = "rldg"  # our key in `config.json`
+UNNAMED = "dataset"  # the key of statistics that an original fine-tuning wrote without one
 
 
 @dataclass(frozen=True)
@@ -34,6 +52,8 @@ class Checkpoint:
     weight_hash: str
     action_contract: ActionContract | None  # None: unknown, as with data that rldg did not record
     image_sizes: dict[str, int]  # camera -> pixels of the frames that it was trained on
+    folder: Path  # where it lies, with its text tokenizer beside it
+    lowdim: dict[str, int]  # entry of the observation that holds plain numbers -> how many
 
 
 def write_description(
@@ -42,66 +62,155 @@ def write_description(
     config: FinetuneConfig,
     contract: ActionContract | None,
     image_sizes: dict[str, int],
+    *,
+    lowdim: Mapping[str, int] | None = None,
+    tokenizer: TextTokenizer | None = None,
 ) -> None:
-    """Writes `config.json`."""
-    content = {
+    """Writes all but weights and statistics: `config.json`, `example_batch.msgpack` and the tokenizer's file.
+
+    `lowdim` gives the sizes of what the model reads as plain numbers, see `example_batch`.
+    """
+    own = {
         "model": to_json(model),
-        "window_size": model.window,
         "finetune": to_json(config),
         "action_contract": None if contract is None else dataclasses.asdict(contract),
         "image_sizes": image_sizes,
     }
-    write_json(folder / CONFIG, content)
+    write_durably(folder / EXAMPLE, *packed(example_batch(model, lowdim or {})))
+    if tokenizer:
+        keep_tokenizer(tokenizer, folder)
+    write_json(folder / CONFIG, model_to_original(model) | {OWN: own})
 
 
 def save_params(folder: Path, step: int, params: Any) -> None:
-    """Writes the weights of one step, all or nothing."""
+    """Writes the weights of one step, all or nothing; raises `StorageError` if the disk does not take them."""
     final, temporary = folder / str(step), folder / f"{step}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    (temporary / "default").mkdir(parents=True)
-    _write(temporary / "default" / "checkpoint", serialization.to_bytes(params))
-    if final.exists():  # by a run that was killed before it could say so; the weights are the same
-        shutil.rmtree(final)
-    temporary.rename(final)
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        (temporary / "default").mkdir(parents=True)
+        with open(temporary / "default" / WEIGHTS, "wb") as file:
+            file.writelines(packed(params))  # array by array, where `write_durably` would hold them all twice
+            file.flush()
+            os.fsync(file.fileno())
+        write_json(temporary / "default" / "_METADATA", _metadata(params))
+        if final.exists():  # by a run that was killed before it could say so; the weights are the same
+            shutil.rmtree(final)
+        temporary.rename(final)
+        _sync(folder)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise StorageError(f"The weights of step {step} could not be written to {folder}: {error.strerror}.") from None
+
+
+def _metadata(params: Any) -> dict[str, Any]:
+    """What Orbax knows about the tree besides its content, in the form of 2023."""
+    entries = {}
+    for path in flat(params):
+        keys = path.split("/")
+        entries[str(tuple(keys))] = {
+            "key_metadata": [{"key": key, "key_type": 2} for key in keys],
+            "value_metadata": {"value_type": "jax.Array", "skip_deserialize": True},
+        }
+    return {"tree_metadata": entries}
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def checkpoint_steps(folder: Path) -> list[int]:
     """Steps whose weights are kept in `folder`, ascending."""
-    return sorted(
-        int(path.parents[1].name) for path in folder.glob("*/default/checkpoint") if path.parents[1].name.isdigit()
+    found = {path.parents[1].name for mark in (WEIGHTS, OCDBT) for path in folder.glob(f"*/default/{mark}")}
+    return sorted(int(name) for name in found if name.isdecimal())
+
+
+def load_checkpoint(source: str | Path, step: int | None = None) -> Checkpoint:
+    """The checkpoint in a folder, or on the hub (`hf://owner/name@revision`): the weights of `step`, or of the last.
+
+    Takes what the original Octo writes and what `rldg` writes. Raises `CheckpointError` if it is missing, damaged,
+    made by something else, or has parts that this package lacks.
+    """
+    folder = Path(source)
+    if is_hub_id(source):
+        folder, step = download_checkpoint(source, step)
+    try:
+        steps = checkpoint_steps(folder)
+        if not steps:
+            raise CheckpointError(f"{folder} {what_else(folder)}.")
+        if step is not None and step not in steps:
+            raise CheckpointError(f"{folder} has no checkpoint of step {step}; it has {steps}.")
+        return _load(folder, steps[-1] if step is None else step)
+    except OSError as error:
+        raise CheckpointError(f"{error.filename or folder} cannot be read: {error.strerror}.") from None
+
+
+def _load(folder: Path, step: int) -> Checkpoint:
+    config, found = _read_json(folder / CONFIG), _read_json(folder / STATISTICS)
+    weights = folder / str(step) / "default"
+    params = read_params(weights)
+    own: Any = config.get(OWN)
+    example = _read_example(folder / EXAMPLE)
+    try:
+        if own is None:
+            shapes = {path: leaf.shape for path, leaf in flat(params).items()}
+            model = model_from_original(config, shapes, {path: value.shape for path, value in example.items()})
+            contract, sizes = None, {image.camera: image.size for image in model.images}
+        else:
+            model = model_from_json(own["model"])
+            contract = pydantic.TypeAdapter(ActionContract | None).validate_python(own["action_contract"])
+            sizes = pydantic.TypeAdapter(dict[str, int]).validate_python(own["image_sizes"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{folder / CONFIG} is damaged, or was written by another version: {error!r}.") from None
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder / CONFIG}: {error}") from None
+    return Checkpoint(
+        model=model,
+        params=params,
+        statistics=_checked_statistics(found, model, folder / STATISTICS),
+        step=step,
+        weight_hash=file_hash(weights if (weights / OCDBT).exists() else weights / WEIGHTS),
+        action_contract=contract,
+        image_sizes=sizes,
+        folder=folder,
+        lowdim={
+            path.removeprefix("observation/"): value.shape[2]
+            for path, value in example.items()
+            if path.startswith("observation/") and value.ndim == 3 and value.dtype == np.float32
+        },
     )
 
 
-def load_checkpoint(folder: Path, step: int | None = None) -> Checkpoint:
-    """Reads the weights of `step` (the last by default); raises `CheckpointError` if they are missing or broken."""
-    steps = checkpoint_steps(folder)
-    if not steps or (step is not None and step not in steps):
-        raise CheckpointError(f"{folder} has no checkpoint of step {'any' if step is None else step}; it has {steps}.")
-    step = steps[-1] if step is None else step
-    config, statistics = _read_json(folder / CONFIG), _read_json(folder / STATISTICS)
-    path = folder / str(step) / "default" / "checkpoint"
-    content = path.read_bytes()
-    try:
-        params = serialization.msgpack_restore(content)
-        contract = config["action_contract"]
-        return Checkpoint(
-            model=model_from_json(config["model"]),
-            params=params,
-            statistics=statistics,
-            step=step,
-            weight_hash=hashlib.sha256(content).hexdigest()[:16],
-            action_contract=None if contract is None else ActionContract(**contract),
-            image_sizes=config["image_sizes"],
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} or the {CONFIG} beside it cannot be read: {error!r}.") from None
+def _read_example(path: Path) -> dict[str, np.ndarray]:
+    """The entries of an example batch by path; those of 2023 call the task "tasks"."""
+    entries = flat(read_tree(path, NUMBERS))
+    return {("task/" + name[6:] if name.startswith("tasks/") else name): value for name, value in entries.items()}
+
+
+def _checked_statistics(found: dict[str, Any], model: ModelConfig, path: Path) -> dict[str, Any]:
+    """Data set -> statistics; an original fine-tuning on one data set does not name it."""
+    keyed = {UNNAMED: found} if "mean" in (found.get("action") or ()) else found
+    if not keyed:
+        raise CheckpointError(f"{path} holds no statistics, so actions could not be brought to a robot's units.")
+    for name, statistics in keyed.items():
+        try:
+            scale = Normalisation.of(statistics)
+        except DatasetError as error:
+            raise CheckpointError(f"{path}, data set '{name}': {error}") from None
+        if not np.isfinite([scale.offset, scale.spread]).all() or len(scale.offset) > model.head.action_dim:
+            raise CheckpointError(
+                f"{path}, data set '{name}': the actions' mean and std are not up to {model.head.action_dim} finite "
+                f"numbers."
+            )
+    return keyed
 
 
 def save_state(folder: Path, state: Any) -> None:
     """Writes the whole training state, all or nothing."""
-    temporary = folder / f"{STATE}.tmp"
-    _write(temporary, serialization.to_bytes(state))
-    temporary.replace(folder / STATE)
+    write_durably(folder / STATE, serialization.to_bytes(state))
 
 
 def load_state(folder: Path, fresh: Any) -> Any:
@@ -115,15 +224,11 @@ def load_state(folder: Path, fresh: Any) -> Any:
         raise CheckpointError(f"{path} cannot be read ({error}); pass --overwrite to start afresh.") from None
 
 
-def _write(path: Path, content: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from None
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # of the encoding, the grammar, or thousands of brackets
+        raise CheckpointError(f"{path} cannot be read: {error}.") from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} holds a {type(content).__name__} instead of named entries.")
+    return content

@@ -46,7 +46,7 @@ class OctoPolicy(Policy):
         self._params = jax.device_put(checkpoint.params)
         self._statistics = Normalisation.of(checkpoint.statistics[key])
         self._contract = checkpoint.action_contract
-        self._tokenizer = text_tokenizer(checkpoint.model.language)
+        self._tokenizer = text_tokenizer(checkpoint.model.language, checkpoint.folder)
         self._sample = jax.jit(self._denoised)
         self._tokens: dict[str, np.ndarray] = {}
         self._generator = np.random.default_rng(0)
