@@ -90,7 +90,8 @@ def _published_steps(repository: str, folder: Path) -> set[int]:
     from huggingface_hub import HfApi
 
     try:
-        files = HfApi().list_repo_files(repository, revision=folder.name)
+        found = HfApi().model_info(repository, revision=folder.name, timeout=TIMEOUT).siblings or ()
+        files = [file.rfilename for file in found]
     except Exception:  # whatever it is, what was downloaded before can serve
         files = [str(path.relative_to(folder)) for path in folder.glob("*/default/*")]
     return {int(match[1]) for file in files if (match := _WEIGHTS.fullmatch(file))}
