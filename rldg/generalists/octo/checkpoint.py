@@ -22,6 +22,7 @@ from rldg.env.types import ActionContract
 from rldg.errors import CheckpointError, DatasetError, StorageError
 from rldg.generalists.octo.config import ModelConfig, model_from_json, to_json
 from rldg.generalists.octo.example_batch import example_batch
+from rldg.generalists.octo.fit import check_fit
 from rldg.generalists.octo.hub import download_checkpoint, is_hub_id
 from rldg.generalists.octo.original_config import model_from_original
 from rldg.generalists.octo.original_writing import model_to_original
@@ -156,13 +157,13 @@ def _load(folder: Path, step: int) -> Checkpoint:
     example = _read_example(folder / EXAMPLE)
     try:
         if own is None:
-            shapes = {path: leaf.shape for path, leaf in flat(params).items()}
-            model = model_from_original(config, shapes, {path: value.shape for path, value in example.items()})
+            model = model_from_original(config, _shapes(params), _shapes(example))
             contract, sizes = None, {image.camera: image.size for image in model.images}
         else:
             model = model_from_json(own["model"])
             contract = pydantic.TypeAdapter(ActionContract | None).validate_python(own["action_contract"])
             sizes = pydantic.TypeAdapter(dict[str, int]).validate_python(own["image_sizes"])
+        check_fit(model, params, example)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / CONFIG} is damaged, or was written by another version: {error!r}.") from None
     except CheckpointError as error:
@@ -177,17 +178,26 @@ def _load(folder: Path, step: int) -> Checkpoint:
         image_sizes=sizes,
         folder=folder,
         lowdim={
-            path.removeprefix("observation/"): value.shape[2]
-            for path, value in example.items()
-            if path.startswith("observation/") and value.ndim == 3 and value.dtype == np.float32
+            name: value.shape[2]
+            for name, value in example["observation"].items()
+            if isinstance(value, np.ndarray) and value.ndim == 3 and value.dtype == np.float32
         },
     )
 
 
-def _read_example(path: Path) -> dict[str, np.ndarray]:
-    """The entries of an example batch by path; those of 2023 call the task "tasks"."""
-    entries = flat(read_tree(path, NUMBERS))
-    return {("task/" + name[6:] if name.startswith("tasks/") else name): value for name, value in entries.items()}
+def _shapes(tree: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    return {path: leaf.shape for path, leaf in flat(tree).items()}
+
+
+def _read_example(path: Path) -> dict[str, Any]:
+    """The example batch, under today's names: until 2023 the task was called "tasks"."""
+    example = read_tree(path, NUMBERS)
+    if "tasks" in example:
+        example["task"] = example.pop("tasks")
+    for part in ("observation", "task"):
+        if not isinstance(example.get(part), dict):
+            raise CheckpointError(f"{path} holds no {part}, so it is no example batch of an Octo.")
+    return example
 
 
 def _checked_statistics(found: dict[str, Any], model: ModelConfig, path: Path) -> dict[str, Any]:

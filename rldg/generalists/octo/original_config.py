@@ -37,7 +37,8 @@ def model_from_original(config: Mapping[str, Any], shapes: Shapes, example: Shap
 
     The sizes of T5 are those of the weights, whose `shapes` are given; image sizes and the window are those of the
     example batch (shapes of its entries, "observation/image_primary" for instance) or else of `config`. Each camera is
-    called like its slot.
+    called like its slot. An image slot that the example batch lacks and that has no weights was never used, and is
+    left out.
 
     Raises `CheckpointError` for what is missing, and for parts that this package does not have, naming them.
     """
@@ -50,7 +51,7 @@ def model_from_original(config: Mapping[str, Any], shapes: Shapes, example: Shap
         for name, spec in observation.items():
             if spec.get("name") in LOWDIM:
                 lowdim.append(_read(spec, LOWDIM, f"observation tokenizer '{name}'", name=name))
-            else:
+            elif f"observation/image_{name}" in example or f"octo_transformer/obs_{name}_projection/kernel" in shapes:
                 images.append(_image(name, spec, config, example))
         transformer = _fields(dict(model.pop("transformer_kwargs")), TRANSFORMER, "the transformer")
         found = ModelConfig(
