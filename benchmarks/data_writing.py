@@ -22,8 +22,8 @@ import tyro
 
 from rldg.cli.output import table
 from rldg.data.images import encode_jpeg
-from rldg.data.schema import STATE_PARTS
 from rldg.data.writer import DatasetWriter
+from rldg.env.types import STATE_PARTS
 from rldg.rollout.episode import Episode, EpisodeMetadata
 from rldg.stage import write_json
 

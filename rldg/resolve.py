@@ -1,18 +1,22 @@
 """From what a user types for a policy to the policy."""
 
 from pathlib import Path
+from typing import Any
 
-from rldg.errors import UnknownNameError
+from rldg.errors import UnknownNameError, UsageError
 from rldg.policies.base import Policy
 
 NAMES = ("expert", "teleoperator", "teleoperator:average", "teleoperator:clumsy")
+OPTIONS = {"execute": int, "ensemble": float}  # of generalists: see `rldg.generalists.chunks`
 
 
 def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") -> Policy:
-    """The policy that `text` names: `expert`, `teleoperator[:habits]`, or the folder of a trained one.
+    """The policy that `text` names: `expert`, `teleoperator[:habits]`, the folder of a trained one, or a hub id.
 
-    `FOLDER@STEP` takes a generalist's checkpoint of that step instead of its last one. `POLICY+teleoperator[:habits]`
-    lets the simulated operator take over where the policy gets no further (`rldg.policies.intervention`).
+    `FOLDER@STEP` takes a generalist's checkpoint of that step instead of its last one, `FOLDER:execute=2` carries out
+    two actions of each of its chunks, `FOLDER:ensemble=0.1` averages chunks over time. `hf://owner/name` is a published
+    generalist. `POLICY+teleoperator[:habits]` lets the simulated operator take over where the policy gets no further
+    (`rldg.policies.intervention`).
 
     `stochastic` lets a specialist sample its actions, as the paper's roll-outs do; others ignore it. `statistics`
     chooses by which of its data sets a generalist un-normalises; the first one by default.
@@ -35,14 +39,37 @@ def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") ->
         from rldg.policies.teleoperator import Teleoperator
 
         return Teleoperator(habits or "skilled")
-    path, _, step = text.rpartition("@")
-    folder, at = (Path(path), int(step)) if path and step.isdecimal() else (Path(text), None)
-    if not folder.is_dir():
+    source, options = _with_options(text)
+    path, _, step = source.rpartition("@")
+    folder, at = (Path(path), int(step)) if path and step.isdecimal() else (Path(source), None)
+    published = source.startswith("hf://")
+    if not published and not folder.is_dir():
         raise UnknownNameError("policy (a name, or the folder of a trained one)", text, NAMES)
-    if (folder / "dataset_statistics.json").exists():
+    if published or (folder / "dataset_statistics.json").exists():
+        from rldg.generalists.chunks import chunk_execution
         from rldg.generalists.octo.policy import load_octo
 
-        return load_octo(folder, at, statistics_key=statistics)
+        execution = chunk_execution(**options)
+        return load_octo(source if published else folder, at, statistics_key=statistics, execution=execution)
+    if options:
+        raise UsageError(f"{folder} is no generalist, so it takes no {', '.join(options)}.")
     from rldg.specialists.policy import load_specialist
 
     return load_specialist(folder, stochastic=stochastic)
+
+
+def _with_options(text: str) -> tuple[str, dict[str, Any]]:
+    """`SOURCE:name=value,...` as the source and its options."""
+    source, _, tail = text.rpartition(":")
+    if "=" not in tail or not source:
+        return text, {}
+    options = {}
+    for entry in tail.split(","):
+        name, _, value = entry.partition("=")
+        if name not in OPTIONS:
+            raise UnknownNameError("option of a generalist", name, OPTIONS)
+        try:
+            options[name] = OPTIONS[name](value)
+        except ValueError:
+            raise UsageError(f"'{entry}' is no {OPTIONS[name].__name__}; valid: {name}=2.") from None
+    return source, options

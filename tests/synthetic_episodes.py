@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rldg.data.schema import STATE_PARTS
+from rldg.env.types import STATE_PARTS
 from rldg.rollout.episode import Episode, EpisodeMetadata
 
 

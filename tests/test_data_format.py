@@ -13,9 +13,10 @@ from hypothesis.extra import numpy as hnp
 from rldg.data.example import decode, encode, flat_fields
 from rldg.data.images import decode_image, encode_jpeg
 from rldg.data.reader import open_dataset
-from rldg.data.schema import STATE_PARTS, episode_columns, episode_features
+from rldg.data.schema import episode_columns, episode_features
 from rldg.data.tfrecord import frame, read_records
 from rldg.data.writer import DatasetWriter, dataset_name
+from rldg.env.types import STATE_PARTS
 from rldg.errors import DatasetError
 from tests.synthetic_episodes import make_episode
 

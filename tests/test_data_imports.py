@@ -14,9 +14,8 @@ from rldg.data.exchange.importing import import_dataset
 from rldg.data.exchange.rlds_import import RldsImport
 from rldg.data.exchange.serl import SerlImport
 from rldg.data.reader import open_dataset
-from rldg.data.schema import STATE_PARTS
 from rldg.data.writer import DatasetWriter
-from rldg.env.types import ActionContract
+from rldg.env.types import STATE_PARTS, ActionContract
 from rldg.errors import DatasetError, UnknownNameError, UsageError
 from tests.serl_pickles import make_transitions, write_pickle
 from tests.synthetic_episodes import make_episode

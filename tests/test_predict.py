@@ -16,7 +16,7 @@ class Brightness:
 
     metadata = PolicyMetadata(kind="brightness", image_sizes={"wrist_1": 8})
 
-    def predict(self, images, instruction, seed=None):
+    def predict(self, images, instruction, seed=None, *, goal=None, proprio=None):
         assert images["wrist_1"].shape == (16, 16, 3)
         return np.array([[*images["wrist_1"].mean((0, 1)), 0, 0, len(instruction), seed or 0]], np.float32)
 

@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 class Args:
     """Arguments of `rldg predict`."""
 
-    # Folder of the fine-tuned generalist.
+    # Folder of the generalist, its own or the original's checkpoint, or hf://owner/name.
     policy: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="P")]
     # A picture for each camera that the policy looks through: CAMERA=FILE.
     image: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="CAMERA=FILE")]
     # What the policy is told to do.
     instruction: str
+    # Pictures of what is to be reached, for policies that take goals: CAMERA=FILE.
+    goal: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="CAMERA=FILE")] = ()
+    # The robot's state in the data set's units, for policies that read it; without it they are shown none.
+    proprio: tuple[float, ...] = ()
     # By which of the checkpoint's data sets to un-normalise, where it has several.
     statistics: str = ""
     # Draw a sample; without it the answer is greedy, the same every time.
@@ -38,7 +42,9 @@ class Args:
 
 def main(args: Args) -> int:
     """Exit status 0, or by exception 2 for a policy or pictures that cannot be put together."""
-    files = dict(_camera_and_file(text) for texts in args.image for text in texts)
+    files, goals = _files(args.image), _files(args.goal)
+    import numpy as np
+
     from rldg.policies.frame import FramePolicy  # the policy's framework: not for --help
     from rldg.resolve import load_policy
 
@@ -47,13 +53,14 @@ def main(args: Args) -> int:
         kind = policy.metadata.kind
         raise UsageError(f"The policy '{kind}' acts on the state of an episode, not on pictures; name a generalist.")
     sizes = policy.metadata.image_sizes
-    for camera in files:
+    for camera in files | goals:
         if camera not in sizes:
             raise UnknownNameError("camera", camera, sizes)
     if missing := sizes.keys() - files.keys():
         raise UsageError(f"The policy also looks through {', '.join(sorted(missing))}: --image {min(missing)}=FILE.")
-    images = {camera: _read(file) for camera, file in files.items()}
-    actions = policy.predict(images, args.instruction, args.seed)
+    images, goal = ({camera: _read(file) for camera, file in part.items()} for part in (files, goals))
+    proprio = np.array(args.proprio, np.float32) if args.proprio else None
+    actions = policy.predict(images, args.instruction, args.seed, goal=goal or None, proprio=proprio)
     result = {
         "actions": actions,
         "policy": policy.metadata.kind,
@@ -63,6 +70,10 @@ def main(args: Args) -> int:
     }
     emit(result, True, "")
     return 0
+
+
+def _files(given: tuple[tuple[str, ...], ...]) -> dict[str, Path]:
+    return dict(_camera_and_file(text) for texts in given for text in texts)
 
 
 def _camera_and_file(text: str) -> tuple[str, Path]:

@@ -13,9 +13,9 @@ from rldg.data.description import read_features, read_info
 from rldg.data.example import Field, decode, flat_fields
 from rldg.data.images import decode_image
 from rldg.data.index import Index, open_index
-from rldg.data.schema import STATE_PARTS, split_state
+from rldg.data.schema import split_state
 from rldg.data.tfrecord import read_record
-from rldg.env.types import ActionContract
+from rldg.env.types import STATE_PARTS, ActionContract
 from rldg.errors import DatasetError
 from rldg.rollout.episode import Episode, EpisodeMetadata
 

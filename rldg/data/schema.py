@@ -13,12 +13,8 @@ import tensorflow_datasets as tfds
 
 from rldg.data.example import Columns
 from rldg.data.images import encode_jpeg
+from rldg.env.types import STATE_PARTS, STATE_SIZE
 from rldg.rollout.episode import Episode, EpisodeMetadata
-
-# Parts of the flat state in their order, with their sizes: 20 numbers. `observation/state` is what policies see
-# (relative to the reset pose), `observation/raw_state` the same parts in the base frame.
-STATE_PARTS = {"tcp_pose": 7, "tcp_vel": 6, "tcp_force": 3, "tcp_torque": 3, "gripper_pose": 1}
-STATE_SIZE = sum(STATE_PARTS.values())
 
 _SCALARS = {str: tfds.features.Text(), bool: np.bool_, int: np.int64, float: np.float32}
 
@@ -79,6 +75,7 @@ def episode_columns(episode: Episode) -> Columns:
     index = np.arange(length)
     observation = {
         **{f"image_{camera}": [encode_jpeg(image) for image in images] for camera, images in episode.images.items()},
+        # What policies see, relative to the reset pose, and the same parts in the base frame.
         "state": _flat(episode.state),
         "raw_state": _flat(episode.raw_state),
         **{part: episode.state[part] for part in STATE_PARTS},

@@ -15,6 +15,10 @@ from rldg.tasks.task import Task
 # `tcp_pose` is relative to the episode's reset pose, `tcp_vel` is in the end-effector frame (SERL's relative frame).
 Observation = dict[str, dict[str, np.ndarray]]
 
+# Parts of the group `state` in the order of a data set's flat `observation/state`, with their sizes: 20 numbers.
+STATE_PARTS = {"tcp_pose": 7, "tcp_vel": 6, "tcp_force": 3, "tcp_torque": 3, "gripper_pose": 1}
+STATE_SIZE = sum(STATE_PARTS.values())
+
 ACTION_DIMENSION = 7
 
 

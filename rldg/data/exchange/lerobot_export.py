@@ -17,8 +17,8 @@ from rldg.data.exchange.selection import STEPS, control_rate, described, records
 from rldg.data.exchange.video import LARGEST_CRF, PIXELS, Codec, VideoFile
 from rldg.data.images import decode_image
 from rldg.data.reader import Dataset, EncodedImages
-from rldg.data.schema import STATE_PARTS, STATE_SIZE
 from rldg.data.writer import write_durably
+from rldg.env.types import STATE_PARTS, STATE_SIZE
 from rldg.errors import UnknownNameError, UsageError
 
 _SPOKEN = "language_instruction"  # LeRobot's "task"

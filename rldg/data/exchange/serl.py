@@ -17,7 +17,7 @@ from rldg.data.exchange.fields import features_of
 from rldg.data.exchange.importing import Source
 from rldg.data.exchange.pickles import load_pickle
 from rldg.data.exchange.serl_columns import SerlSettings, Transition, TransitionColumns
-from rldg.data.schema import STATE_PARTS
+from rldg.env.types import STATE_PARTS
 from rldg.errors import DatasetError
 
 

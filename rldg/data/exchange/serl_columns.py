@@ -10,8 +10,7 @@ from rldg.data.example import Columns, Field
 from rldg.data.exchange.fields import TEXT, image_field, number_field
 from rldg.data.exchange.importing import contract_json, episode_flags
 from rldg.data.images import encode_jpeg
-from rldg.data.schema import STATE_PARTS, STATE_SIZE
-from rldg.env.types import ActionContract
+from rldg.env.types import STATE_PARTS, STATE_SIZE, ActionContract
 from rldg.errors import DatasetError, UnknownNameError, UsageError
 
 Transition = dict[str, Any]

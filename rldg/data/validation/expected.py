@@ -6,8 +6,8 @@ from typing import get_type_hints
 import numpy as np
 
 from rldg.data.example import Field
-from rldg.data.schema import STATE_PARTS, STATE_SIZE
 from rldg.data.validation.subject import METADATA, STEPS
+from rldg.env.types import STATE_PARTS, STATE_SIZE
 from rldg.rollout.episode import EpisodeMetadata
 
 CONTRACT = f"{METADATA}action_contract"  # what makes a data set one of ours

@@ -1,6 +1,5 @@
 """Every check, in the order in which they run. A new one is a function under `checks/` and an entry here."""
 
-from rldg.data.schema import STATE_PARTS
 from rldg.data.validation.check import Check
 from rldg.data.validation.checks import (
     balance,
@@ -22,6 +21,7 @@ from rldg.data.validation.checks import (
 )
 from rldg.data.validation.expected import CONTRACT
 from rldg.data.validation.subject import METADATA, STEPS
+from rldg.env.types import STATE_PARTS
 
 
 def _steps(*names: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rldg.data.schema import STATE_PARTS
+from rldg.env.types import STATE_PARTS
 
 # Wider columns than this, such as depth maps, are no lines of a plot.
 MOST_LINES = 64

@@ -110,9 +110,8 @@ class OctoTransformer(nn.Module):
         return position[:, : shape[1]]
 
     def _position_init(self, name: str) -> Any:
-        if self.config.position_init != "sincos" or not name.startswith("obs_"):
-            return nn.initializers.normal(0.02)
-        return wave_init
+        waves = self.config.position_init == "sincos" and name in {f"obs_{image.name}" for image in self.config.images}
+        return wave_init if waves else nn.initializers.normal(0.02)
 
 
 def _key_mask(inputs: Batch, key: str, shape: tuple[int, ...]) -> jax.Array:

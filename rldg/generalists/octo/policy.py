@@ -1,37 +1,60 @@
 """`OctoPolicy`: a trained Octo as a policy."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from rldg.data.normalisation import Normalisation
-from rldg.env.types import ActionContract, Observation
-from rldg.errors import CheckpointError
+from rldg.env.types import STATE_PARTS, ActionContract, Observation
+from rldg.errors import CheckpointError, UsageError
+from rldg.generalists.chunks import ChunkExecution, RecedingHorizon
 from rldg.generalists.octo.checkpoint import Checkpoint, load_checkpoint
 from rldg.generalists.octo.heads import Draws, sample_draws
+from rldg.generalists.octo.history import History
 from rldg.generalists.octo.images import image_transform
 from rldg.generalists.octo.model import OctoModule
 from rldg.generalists.octo.runtime import prepare_jax
+from rldg.generalists.octo.t5 import encode
 from rldg.generalists.octo.tokenizer import text_tokenizer
 from rldg.policies.base import Policy, PolicyMetadata
 from rldg.tasks.task import Task
 
+Images = Mapping[str, np.ndarray]  # camera -> (H, W, 3) uint8 RGB
+
 
 class OctoPolicy(Policy):
-    """Acts from the camera images and the instruction alone.
+    """Acts from the camera images, the instruction and, where the model reads it, the state.
 
     Deterministic unless `stochastic`: the denoising then follows its mean path from zero, instead of drawing noise.
+    The model is compiled once; a T5 reads an instruction when the episode begins, not at every step.
+
+    Args:
+        checkpoint: model, weights, statistics and what they were made for.
+        statistics_key: of the data set by whose statistics to un-normalise; the first one by default.
+        stochastic: whether to sample.
+        execution: how chunks of actions are carried out; the whole chunk by default.
+
+    Raises:
+        CheckpointError: there are no such statistics.
     """
 
-    def __init__(self, checkpoint: Checkpoint, *, statistics_key: str = "", stochastic: bool = False) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        statistics_key: str = "",
+        stochastic: bool = False,
+        execution: ChunkExecution | None = None,
+    ) -> None:
         key = statistics_key or next(iter(checkpoint.statistics), "")
         if key not in checkpoint.statistics:
             raise CheckpointError(
                 f"The checkpoint has no statistics of '{key}'; it has {sorted(checkpoint.statistics)}."
             )
+        statistics, model = checkpoint.statistics[key], checkpoint.model
         self.stochastic = stochastic
         self.metadata = PolicyMetadata(
             kind="octo",
@@ -42,55 +65,130 @@ class OctoPolicy(Policy):
             checkpoint_step=checkpoint.step,
             stochastic=stochastic,
         )
-        self._model = checkpoint.model
-        self._params = jax.device_put(checkpoint.params)
-        self._statistics = Normalisation.of(checkpoint.statistics[key])
+        self._model = model
         self._contract = checkpoint.action_contract
-        self._tokenizer = text_tokenizer(checkpoint.model.language, checkpoint.folder)
-        self._sample = jax.jit(self._denoised)
-        self._tokens: dict[str, np.ndarray] = {}
+        self._statistics = Normalisation.of(statistics)
+        self._proprio = Normalisation.of(statistics, "proprio") if model.lowdim and "proprio" in statistics else None
+        self._transforms = {image.name: image_transform(image) for image in model.images}
+        self._execution = execution or RecedingHorizon()
+        self._history = History(model.window)
+        self._language = _language(checkpoint)
+        self._params = jax.device_put(_without_t5(checkpoint.params))
+        # With statistics of fewer dimensions than the model has, the last ones were padding in training.
+        dimensions = len(self._statistics.mask)
+        self._valid = np.arange(model.head.action_dim) < dimensions
+        self._module = OctoModule(model)
+        self._sample = jax.jit(self._sampled)
+        self._task: dict[str, Any] = {}
         self._generator = np.random.default_rng(0)
 
     def reset(self, task: Task, instruction: str, seed: int = 0) -> None:
         """Begins an episode; the noise of a stochastic policy descends from `seed`."""
         self._contract = self.metadata.action_contract or ActionContract.of(task)
-        self._instruct(instruction, seed)
-
-    def _instruct(self, instruction: str, seed: int) -> None:
-        self._tokens = self._tokenizer([instruction])
-        self._generator = np.random.default_rng([seed, 3])  # not the stream that draws the scene
+        self._history.reset()
+        self._execution.reset()
+        self._begin(instruction, None, seed)
 
     def act(self, observation: Observation) -> np.ndarray:
-        """Normalised actions (action_horizon, 7)."""
+        """One normalised action (1, 7), so that the policy sees every observation."""
         assert self._contract is not None, "reset() comes first"
-        return self._contract.to_normalized(self.metric_actions(observation["images"]))
+        state = np.concatenate([observation["state"][part] for part in STATE_PARTS]) if self._proprio else None
+        self._history.append(self._frame(observation["images"], state))
+        action = self._execution(lambda: self._actions(self._history.observation(), self.stochastic))
+        return self._contract.to_normalized(action)[None]
 
-    def predict(self, images: dict[str, np.ndarray], instruction: str, seed: int | None = None) -> np.ndarray:
-        """Metric actions (action_horizon, 7) for single frames, by camera; sampled if a seed is given."""
-        self._instruct(instruction, seed or 0)
-        return self.metric_actions(images, stochastic=seed is not None)
+    def predict(
+        self,
+        images: Images,
+        instruction: str,
+        seed: int | None = None,
+        *,
+        goal: Images | None = None,
+        proprio: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Actions (action_horizon, A) in the data set's units for one frame; sampled if a seed is given.
 
-    def metric_actions(self, images: dict[str, np.ndarray], stochastic: bool | None = None) -> np.ndarray:
-        """Actions in the data set's units, for the instruction of the last `reset`."""
-        frames = {f"image_{i.name}": image_transform(i)(images[i.camera])[None, None] for i in self._model.images}
-        drawn = self.stochastic if stochastic is None else stochastic
-        draws = sample_draws(self._model.head, (1, 1), self._generator if drawn else None)
-        normalised = self._sample(self._params, frames, self._tokens, draws)
-        return self._statistics.restore(np.asarray(normalised))
+        Args:
+            images: of every camera that the model sees through, of any size.
+            instruction: what to do; may be empty with a goal.
+            seed: of the sample; None for the greedy answer.
+            goal: images of what is to be reached, by camera.
+            proprio: the state in the data set's units; without it the model is shown none.
 
-    def _denoised(self, params: Any, frames: Any, tokens: Any, draws: Draws) -> jax.Array:
-        task = {"language_instruction": jax.tree.map(jnp.asarray, tokens)}
-        module = OctoModule(self._model)
-        actions: Any = module.apply({"params": params}, frames, task, draws, method="sample")
+        Raises:
+            UsageError: the state has another size than the data set's, or the model takes no goal.
+        """
+        self._begin(instruction, goal, seed or 0)
+        alone = History(1)
+        alone.append(self._frame(images, proprio))
+        return self._actions(alone.observation(), seed is not None)
+
+    def _begin(self, instruction: str, goal: Images | None, seed: int) -> None:
+        self._task = {"pad_mask_dict": {"language_instruction": np.array([bool(instruction)])}}
+        if self._language is not None:
+            self._task["language_instruction"] = self._language(instruction)
+        for image in self._model.images if goal else ():
+            if not image.goal:
+                raise UsageError(f"The model's images of '{image.camera}' take no goal beside them.")
+            if goal and image.camera in goal:
+                self._task[f"image_{image.name}"] = self._transforms[image.name](goal[image.camera])[None]
+        self._generator = np.random.default_rng([seed, 3])  # not the stream that draws the scene
+
+    def _frame(self, images: Images, proprio: np.ndarray | None) -> dict[str, np.ndarray]:
+        found = {f"image_{i.name}": self._transforms[i.name](images[i.camera]) for i in self._model.images}
+        if proprio is not None:
+            if self._proprio is None or len(proprio) != len(self._proprio.offset):
+                wanted = "no state" if self._proprio is None else f"a state of {len(self._proprio.offset)} numbers"
+                raise UsageError(f"The model reads {wanted}; got {len(proprio)} numbers.")
+            found["proprio"] = self._proprio.normalise(proprio)
+        return found
+
+    def _actions(self, observation: dict[str, Any], stochastic: bool) -> np.ndarray:
+        draws = sample_draws(self._model.head, (1, 1), self._generator if stochastic else None)
+        normalised = np.asarray(self._sample(self._params, observation, self._task, draws))
+        return self._statistics.restore(normalised[:, self._valid])
+
+    def _sampled(self, params: Any, observation: Any, task: Any, draws: Draws) -> jax.Array:
+        valid = None if self._valid.all() else self._valid
+        actions: Any = self._module.apply({"params": params}, observation, task, draws, valid, method="sample")
         return actions[0]
 
 
-def load_octo(
-    folder: Path, step: int | None = None, *, statistics_key: str = "", stochastic: bool = False
-) -> OctoPolicy:
-    """The policy in a run or checkpoint folder, of the last step by default.
+def _without_t5(params: Any) -> Any:
+    """The weights that act at every step; a T5 has read the instruction before."""
+    transformer = dict(params["octo_transformer"])
+    tokenizer = dict(transformer.get("task_tokenizers_language", {}))
+    if tokenizer.pop("hf_model", None) is not None:
+        transformer["task_tokenizers_language"] = tokenizer
+    return {**params, "octo_transformer": transformer}
 
-    Raises `CheckpointError` if the folder holds no such checkpoint.
+
+def _language(checkpoint: Checkpoint) -> Callable[[str], Any] | None:
+    """From an instruction to what the model is given of it: embeddings of a T5, or token ids."""
+    config = checkpoint.model.language
+    if config is None:
+        return None
+    tokenizer = text_tokenizer(config, checkpoint.folder)
+    if config.t5 is None:
+        return lambda text: tokenizer([text])
+    t5 = config.t5
+    weights = jax.device_put(checkpoint.params["octo_transformer"]["task_tokenizers_language"]["hf_model"])
+    read = jax.jit(lambda weights, tokens: encode(weights, t5, tokens["input_ids"], tokens["attention_mask"]))
+    return lambda text: read(weights, tokenizer([text]))
+
+
+def load_octo(
+    source: str | Path,
+    step: int | None = None,
+    *,
+    statistics_key: str = "",
+    stochastic: bool = False,
+    execution: ChunkExecution | None = None,
+) -> OctoPolicy:
+    """The policy in a run or checkpoint folder or on the hub, of the last step by default.
+
+    Raises `CheckpointError` if there is no such checkpoint.
     """
     prepare_jax()
-    return OctoPolicy(load_checkpoint(folder, step), statistics_key=statistics_key, stochastic=stochastic)
+    checkpoint = load_checkpoint(source, step)
+    return OctoPolicy(checkpoint, statistics_key=statistics_key, stochastic=stochastic, execution=execution)

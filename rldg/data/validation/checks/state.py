@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from rldg import geometry
-from rldg.data.schema import STATE_PARTS
 from rldg.data.validation.finding import Finding
 from rldg.data.validation.subject import Subject
+from rldg.env.types import STATE_PARTS
 
 UNIT = 0.01  # by which a quaternion's norm may differ from 1
 START = 0.002  # how far from the reset pose the first relative pose may lie [m, rad]
