@@ -20,10 +20,9 @@ def check_fit(model: ModelConfig, params: Mapping[str, Any], example: Mapping[st
     `example` is an example batch: as in the original, what it lacks the model does not read.
     """
     given = flat(params)
-    if _layers(model) > len(given):  # before as many are built
-        raise CheckpointError(
-            f"The model has {_layers(model)} layers, but no more than {len(given)} arrays of weights."
-        )
+    layers = _layers(model)
+    if layers > len(given):  # before as many are built
+        raise CheckpointError(f"The model that is described has {layers} layers, and {len(given)} arrays of weights.")
     try:
         wanted = flat(_shapes(model, example))
     except CheckpointError:

@@ -1,9 +1,11 @@
-"""The weights of one step of a checkpoint: Flax's msgpack file, or the tensorstore layout of any Orbax."""
+"""The weights of one step of a checkpoint: Flax's msgpack file, or the tensorstore layout of newer Orbax."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from flax import traverse_util
 
 from rldg.errors import CheckpointError
 from rldg.generalists.octo.weights import FLOATS, ElsewhereError, flat, read_tree
@@ -11,6 +13,7 @@ from rldg.generalists.octo.weights import FLOATS, ElsewhereError, flat, read_tre
 WEIGHTS, OCDBT = "checkpoint", "manifest.ocdbt"  # what marks either layout
 
 _DENSEST = 100  # times that compressed weights may grow: more is no model, but a header that lies
+_PATIENCE = 600.0  # seconds for one array, of a slow network drive
 
 
 def read_params(folder: Path) -> dict[str, Any]:
@@ -33,27 +36,29 @@ def read_params(folder: Path) -> dict[str, Any]:
 
 
 def _restored(folder: Path) -> dict[str, Any]:
-    import jax
-    from etils import epath
-    from orbax import checkpoint as orbax  # over a second, and rarely needed
+    """Arrays that Orbax left to tensorstore, in one database (OCDBT) or in a folder each; their names have dots."""
+    import tensorstore  # for the rare checkpoint
 
-    path, handler = epath.Path(folder), orbax.PyTreeCheckpointHandler()
+    if (folder / OCDBT).exists():
+        store: dict[str, Any] = {"driver": "ocdbt", "base": f"file://{folder.absolute()}"}
+    else:
+        store = {"driver": "file", "path": f"{folder.absolute()}/"}
     on_disk = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    claimed, tree = 0, {}
     try:
-        found: Any = handler.metadata(path)
-        shapes = getattr(found, "tree", found)
-        claimed = 0.0
-        for leaf in jax.tree.leaves(shapes):
-            if np.dtype(leaf.dtype).name not in FLOATS:
-                raise ValueError(f"{leaf.name} is of {leaf.dtype}")
-            claimed += np.prod(leaf.shape, dtype=float) * np.dtype(leaf.dtype).itemsize
-        if claimed > on_disk * _DENSEST:
-            raise ValueError(f"{on_disk} bytes on disk cannot be {claimed:.0f} bytes of weights")
-        arrays = jax.tree.map(lambda _: orbax.RestoreArgs(restore_type=np.ndarray), shapes)
-        return handler.restore(path, args=orbax.args.PyTreeRestore(restore_args=arrays))
-    except Exception as error:  # tensorstore has an error for everything, and no class of its own for any
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{folder} cannot be restored by Orbax: {reason:.300}") from None
+        keys = tensorstore.KvStore.open(store).result(_PATIENCE).list().result(_PATIENCE)
+        for name in sorted(key.decode().removesuffix("/.zarray") for key in keys if key.endswith(b"/.zarray")):
+            spec = {"driver": "zarr", "kvstore": store | {"path": f"{store.get('path', '')}{name}/"}}
+            array = tensorstore.open(spec, read=True).result(_PATIENCE)
+            if array.dtype.name not in FLOATS:
+                raise ValueError(f"it holds an array of {array.dtype.name}; valid: {', '.join(sorted(FLOATS))}")
+            claimed += math.prod(array.shape) * array.dtype.numpy_dtype.itemsize
+            if claimed > on_disk * _DENSEST:
+                raise ValueError(f"{on_disk} bytes on disk cannot be {claimed} bytes of weights")
+            tree[tuple(name.split("."))] = array.read().result(_PATIENCE)
+    except (ValueError, KeyError, TypeError, OSError, TimeoutError) as error:  # tensorstore's own is ValueError
+        raise CheckpointError(f"{folder} cannot be read: {str(error).split('; at byte')[0]:.300}.") from None
+    return traverse_util.unflatten_dict(tree)
 
 
 def what_else(folder: Path) -> str:
