@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 COMMIT = "c0ffee" + "0" * 34
-LARGE = 100_000  # bytes from which a file is kept by its SHA-256
+LARGE = 20_000  # bytes from which a file is kept by its SHA-256
 
 
 class Hub(ThreadingHTTPServer):
