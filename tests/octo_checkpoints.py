@@ -1,19 +1,20 @@
 """Small checkpoints for tests: any model with random weights, written as `rldg` writes them."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rldg.env.types import ActionContract
 from rldg.generalists.octo import config as configs
 from rldg.generalists.octo.checkpoint import CONFIG, OWN, STATISTICS, save_params, write_description
 from rldg.generalists.octo.config import ModelConfig
+from rldg.generalists.octo.example_batch import example_batch
 from rldg.generalists.octo.heads import loss_draws
-from rldg.generalists.octo.model import OctoModule, example_inputs
+from rldg.generalists.octo.model import OctoModule
 from rldg.generalists.octo.recipes import FinetuneConfig
 from rldg.generalists.octo.weights import flat
 
@@ -30,14 +31,16 @@ SMALL = ModelConfig(
     max_horizon=3,
 )
 LOWDIM = {"proprio": 5}
+CONDITION = {"gain": 3}  # an entry of the task that conditions a stem
 STATISTICS_OF_SET = {"action": {"mean": [0.0] * 7, "std": [1.0] * 7, "mask": [True] * 6 + [False]}}
 
 
 def shapes(model: ModelConfig, lowdim: dict[str, int] | None = None) -> dict[str, Any]:
     """The tree of a model's parameters, as shapes."""
-    key, inputs = jax.random.key(0), example_inputs(model, lowdim=lowdim)
-    draws = loss_draws(model.head, key, 1, model.window)
-    return jax.eval_shape(lambda: OctoModule(model).init(key, *inputs, draws, method="loss"))["params"]
+    batch: Any = jax.tree.map(jnp.asarray, example_batch(model, lowdim or {}))
+    key, mask = jax.random.key(0), batch["action_pad_mask"]
+    inputs = batch["observation"], batch["task"], batch["action"], mask, loss_draws(model.head, key, 1, model.window)
+    return jax.eval_shape(lambda: OctoModule(model).init(key, *inputs, method="loss"))["params"]
 
 
 def weights(model: ModelConfig, lowdim: dict[str, int] | None = None, seed: int = 0) -> Any:
@@ -49,7 +52,7 @@ def weights(model: ModelConfig, lowdim: dict[str, int] | None = None, seed: int 
 def write(folder: Path, model: ModelConfig = SMALL, step: int = 10, tokenizer: Any = None) -> Any:
     """Writes a whole checkpoint into `folder` and returns its weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    lowdim = LOWDIM if model.lowdim else {}
+    lowdim = (LOWDIM if model.lowdim else {}) | (CONDITION if model.images[0].film_keys else {})
     contract = ActionContract(0.01, 0.1, 10.0, "fixed")
     sizes = {image.camera: image.size for image in model.images}
     write_description(folder, model, FinetuneConfig(), contract, sizes, lowdim=lowdim, tokenizer=tokenizer)
@@ -80,8 +83,3 @@ def same(one: Any, other: Any) -> bool:
         and np.asarray(a[path]).tobytes() == np.asarray(b[path]).tobytes()
         for path in a
     )
-
-
-def changed_head(head: configs.HeadConfig) -> ModelConfig:
-    """`SMALL` with another head."""
-    return replace(SMALL, head=head)

@@ -161,6 +161,9 @@ VARIANTS = {
     "gated T5": replace(
         SMALL, language=replace(SMALL.language, t5=replace(SMALL.language.t5, gated=True, num_layers=2))
     ),
+    "a stem with FiLM": replace(
+        SMALL, images=(replace(_PRIMARY, stem=replace(_PRIMARY.stem, film=True), film_keys=("gain",)), _WRIST)
+    ),
     "goals only": replace(SMALL, language=None),
 }
 

@@ -98,6 +98,11 @@ def weights_of(leaf):
     return overwritten(WEIGHTS, b"".join(packed({"octo_transformer": {"kernel": leaf}})))
 
 
+def statistics_of(mean):
+    content = {"action": {"mean": mean, "std": [1.0] * len(mean)}}
+    return overwritten(STATISTICS, json.dumps(content).encode())
+
+
 def lose_one(folder):
     params = read_tree(folder / WEIGHTS)
     del params["octo_transformer"]["obs_primary_projection"]["kernel"]
@@ -144,8 +149,11 @@ DAMAGED = {
     "empty statistics": (overwritten(STATISTICS, b"{}"), "no statistics"),
     "statistics of no action": (overwritten(STATISTICS, b'{"a": {"proprio": 1}}'), "data set 'a'"),
     "statistics of text": (overwritten(STATISTICS, b'{"a": "b"}'), "data set 'a'"),
-    "eight numbers": (overwritten(STATISTICS, json.dumps({"action": {"mean": [0] * 8, "std": [1] * 8}}).encode()), "7"),
-    "infinite mean": (overwritten(STATISTICS, b'{"action": {"mean": [Infinity], "std": [1]}}'), "finite"),
+    "eight numbers": (
+        overwritten(STATISTICS, json.dumps({"action": {"mean": [0] * 8, "std": [1] * 8}}).encode()),
+        "8 numbers",
+    ),
+    "an infinite mean": (statistics_of([float("inf")]), "finite"),
     "no example": (without(EXAMPLE), "example_batch.msgpack cannot be read"),
     "an empty example": (overwritten(EXAMPLE, msgpack.packb({})), "no observation"),
     "no weights": (without(WEIGHTS), "holds no checkpoint"),

@@ -205,16 +205,19 @@ def _checked_statistics(found: dict[str, Any], model: ModelConfig, path: Path) -
     keyed = {UNNAMED: found} if "mean" in (found.get("action") or ()) else found
     if not keyed:
         raise CheckpointError(f"{path} holds no statistics, so actions could not be brought to a robot's units.")
+    sizes = set()
     for name, statistics in keyed.items():
         try:
             scale = Normalisation.of(statistics)
         except DatasetError as error:
             raise CheckpointError(f"{path}, data set '{name}': {error}") from None
-        if not np.isfinite([scale.offset, scale.spread]).all() or len(scale.offset) > model.head.action_dim:
-            raise CheckpointError(
-                f"{path}, data set '{name}': the actions' mean and std are not up to {model.head.action_dim} finite "
-                f"numbers."
-            )
+        if not np.isfinite([scale.offset, scale.spread]).all():
+            raise CheckpointError(f"{path}, data set '{name}': a mean or std of the actions is not finite.")
+        sizes.add(len(scale.offset))
+    if min(sizes) > model.head.action_dim:
+        raise CheckpointError(
+            f"{path} is of actions of {min(sizes)} numbers; the model's have {model.head.action_dim} at most."
+        )
     return keyed
 
 
