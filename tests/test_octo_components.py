@@ -14,16 +14,16 @@ from rldg.generalists.octo.config import (
     LowdimConfig,
     PatchConfig,
     StemConfig,
+    T5Config,
 )
 from rldg.generalists.octo.diffusion import FourierFeatures, MLPResNetBlock, cosine_betas
 from rldg.generalists.octo.heads import make_head, sample_draws
 from rldg.generalists.octo.lowdim import LowdimTokenizer
 from rldg.generalists.octo.pooling import MAPHead, TokenLearner
-from rldg.generalists.octo.stem import PatchEncoder, SmallStem, standardised
-from rldg.generalists.octo.transformer import TokenGroup
-from tests.octo_golden import arrays, needs_shared, nested
-
-pytestmark = needs_shared
+from rldg.generalists.octo.stem import ImageTokenizer, PatchEncoder, SmallStem, standardised
+from rldg.generalists.octo.t5 import encode, position_buckets
+from rldg.generalists.octo.transformer import BlockTransformer, TokenGroup
+from tests.octo_golden import DIFFUSION, arrays, nested
 
 
 def close(value, wanted, atol=2e-5):
@@ -103,6 +103,61 @@ def test_the_wrong_number_of_readouts_is_named():
 def test_the_noise_schedule_is_the_originals(steps):
     golden = arrays("components", "functions.npz")
     close(cosine_betas(steps), golden[f"cosine_beta_schedule/{steps}"], 1e-6)
+
+
+def test_t5_gives_the_originals_embeddings():
+    golden = arrays("components", "t5.npz")
+    found = encode(nested(golden, "params/"), DIFFUSION.language.t5, golden["input_ids"], golden["attention_mask"])
+    close(found, golden["out"], 1e-6)
+
+
+def test_relative_positions_fall_into_the_buckets_of_t5():
+    buckets = position_buckets(200, T5Config())
+    assert buckets[0, :8].tolist() == [0, 17, 18, 19, 20, 21, 22, 23]  # keys after the query: the second half
+    assert buckets[8, :8].tolist() == [8, 7, 6, 5, 4, 3, 2, 1]
+    assert buckets[150, 0] == 15 and buckets[0, 150] == 31
+    assert buckets.min() == 0 and buckets.max() == 31
+
+
+@pytest.mark.parametrize("wanted", [None, "readout_action"])
+def test_the_transformer_gives_the_originals_outputs(wanted):
+    case, params = arrays("case.npz"), nested(arrays("params.npz"))
+    steps = case["input_tokens"][:, 16:].reshape(2, 2, 42, 64)
+    sizes = {"obs_primary": 16, "obs_wrist": 9, "obs_task_language": 16, "readout_action": 1}
+    groups = [TokenGroup(jnp.asarray(case["input_tokens"][:, :16]), jnp.ones((2, 16), bool), "task_language")]
+    for (name, size), end in zip(sizes.items(), np.cumsum(list(sizes.values())), strict=True):
+        tokens = jnp.asarray(steps[:, :, end - size : end])
+        in_time = case["observation/timestep_pad_mask"][..., None]
+        seen = in_time if name in ("obs_primary", "obs_wrist") else np.ones((2, 2, 1), bool)
+        groups.append(TokenGroup(tokens, jnp.broadcast_to(seen, tokens.shape[:-1]), name))
+    weights = {"params": params["octo_transformer"]["BlockTransformer_0"]}
+    outputs = BlockTransformer(DIFFUSION.transformer).apply(weights, groups, False, wanted)
+    assert set(outputs) == ({wanted} if wanted else {group.name for group in groups})
+    for name, group in outputs.items():
+        close(group.tokens, case[f"out/{name}/tokens"])
+
+
+def test_the_diffusion_head_gives_the_originals_noise_loss_and_samples():
+    case, params = arrays("case.npz"), nested(arrays("params.npz"))
+    head, weights = make_head(DIFFUSION.head), {"params": params["heads_action"]}
+    readout = TokenGroup(jnp.asarray(case["out/readout_action/tokens"]), jnp.ones((2, 2, 1), bool), "readout_action")
+    close(head.apply(weights, readout, case["eps0/noisy_actions"], case["eps0/time"]), case["eps0/eps"])
+    mask = case["action_pad_mask"] & case["observation/timestep_pad_mask"][:, :, None, None]
+    draws = {"time": case["loss/time"], "noise": case["loss/noise"]}
+    found = head.apply(weights, readout, case["action"], mask, draws, False, method="loss")
+    np.testing.assert_allclose(found["loss"], case["loss/loss"], rtol=1e-4)
+    draws = {"start": case["sample/noise_init"], "noises": case["sample/noise_steps"]}
+    sampled = head.apply(weights, readout, draws, method="sample")
+    np.testing.assert_allclose(sampled[:, -1], case["sample/actions"], atol=1e-3)
+
+
+def test_an_image_tokenizer_gives_the_originals_tokens():
+    case, params = arrays("case.npz"), nested(arrays("params.npz"))
+    weights = params["octo_transformer"]["observation_tokenizers_wrist"]
+    tokens = ImageTokenizer(DIFFUSION.images[1]).apply(
+        {"params": weights}, case["observation/image_wrist"], case["task/image_wrist"]
+    )
+    close(tokens, case["tokenizer/observation_tokenizers_wrist/tokens"], 5e-5)
 
 
 def test_the_schedules_signal_is_the_originals():
