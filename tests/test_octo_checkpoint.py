@@ -194,6 +194,21 @@ def test_orbax_restores_what_we_write_by_the_rules_of_the_original(checkpoint):
     assert same(manager.restore(10, items=shapes(SMALL, LOWDIM)), params)
 
 
+@pytest.mark.parametrize("ocdbt", [True, False])
+def test_the_layouts_of_todays_orbax_are_read(ocdbt, copy, checkpoint):
+    from etils import epath
+    from orbax import checkpoint as orbax
+
+    _, params = checkpoint
+    shutil.rmtree(copy / "10")
+    handler = orbax.PyTreeCheckpointHandler(use_ocdbt=ocdbt, use_zarr3=False)
+    (copy / "10" / "default").mkdir(parents=True)
+    handler.save(epath.Path(copy / "10" / "default"), args=orbax.args.PyTreeSave(params))
+    handler.finalize(epath.Path(copy / "10" / "default"))
+    handler.close()
+    assert same(load_checkpoint(copy).params, params)
+
+
 def test_a_model_that_the_original_cannot_build_says_so_and_loads_here(tmp_path):
     params = write(tmp_path, MODELS["octo-debug"])
     written = json.loads((tmp_path / CONFIG).read_text())

@@ -156,7 +156,8 @@ DAMAGED = {
     "an infinite mean": (statistics_of([float("inf")]), "finite"),
     "no example": (without(EXAMPLE), "example_batch.msgpack cannot be read"),
     "an empty example": (overwritten(EXAMPLE, msgpack.packb({})), "no observation"),
-    "no weights": (without(WEIGHTS), "holds no checkpoint"),
+    "no weights": (without(WEIGHTS), "holds nothing, but no octo_transformer"),
+    "no step": (lambda folder: shutil.rmtree(folder / "10"), "holds no checkpoint"),
     "a folder as weights": (lambda folder: (without(WEIGHTS)(folder), (folder / WEIGHTS).mkdir()), "cannot be read"),
 }
 

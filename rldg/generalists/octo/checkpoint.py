@@ -27,10 +27,10 @@ from rldg.generalists.octo.hub import download_checkpoint, is_hub_id
 from rldg.generalists.octo.original_config import model_from_original
 from rldg.generalists.octo.original_writing import model_to_original
 from rldg.generalists.octo.recipes import FinetuneConfig
-from rldg.generalists.octo.restore import OCDBT, WEIGHTS, read_params, what_else
+from rldg.generalists.octo.restore import METADATA, OCDBT, WEIGHTS, read_params, what_else
 from rldg.generalists.octo.tokenizer import TextTokenizer, keep_tokenizer
 from rldg.generalists.octo.weights import NUMBERS, flat, packed, read_tree
-from rldg.stage import file_hash, write_durably, write_json
+from rldg.stage import write_durably, write_json
 
 CONFIG, STATISTICS, EXAMPLE, STATE = (
     "config.json",
@@ -93,7 +93,7 @@ def save_params(folder: Path, step: int, params: Any) -> None:
             file.writelines(packed(params))  # array by array, where `write_durably` would hold them all twice
             file.flush()
             os.fsync(file.fileno())
-        write_json(temporary / "default" / "_METADATA", _metadata(params))
+        write_json(temporary / "default" / METADATA, _metadata(params))
         if final.exists():  # by a run that was killed before it could say so; the weights are the same
             shutil.rmtree(final)
         temporary.rename(final)
@@ -125,7 +125,7 @@ def _sync(folder: Path) -> None:
 
 def checkpoint_steps(folder: Path) -> list[int]:
     """Steps whose weights are kept in `folder`, ascending."""
-    found = {path.parents[1].name for mark in (WEIGHTS, OCDBT) for path in folder.glob(f"*/default/{mark}")}
+    found = {path.parents[1].name for mark in (WEIGHTS, OCDBT, METADATA) for path in folder.glob(f"*/default/{mark}")}
     return sorted(int(name) for name in found if name.isdecimal())
 
 
@@ -151,8 +151,7 @@ def load_checkpoint(source: str | Path, step: int | None = None) -> Checkpoint:
 
 def _load(folder: Path, step: int) -> Checkpoint:
     config, found = _read_json(folder / CONFIG), _read_json(folder / STATISTICS)
-    weights = folder / str(step) / "default"
-    params = read_params(weights)
+    params, weight_hash = read_params(folder / str(step) / "default")
     own: Any = config.get(OWN)
     example = _read_example(folder / EXAMPLE)
     try:
@@ -173,7 +172,7 @@ def _load(folder: Path, step: int) -> Checkpoint:
         params=params,
         statistics=_checked_statistics(found, model, folder / STATISTICS),
         step=step,
-        weight_hash=file_hash(weights if (weights / OCDBT).exists() else weights / WEIGHTS),
+        weight_hash=weight_hash,
         action_contract=contract,
         image_sizes=sizes,
         folder=folder,

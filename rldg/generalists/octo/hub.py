@@ -14,7 +14,7 @@ TIMEOUT = 20.0  # seconds without a byte after which the hub counts as out of re
 
 _ID = re.compile(r"hf:/{1,2}(?P<repository>[^@/]+(/[^@/]+)?)(@(?P<revision>.+))?")  # `Path` leaves one slash of two
 _DESCRIPTION = ("config.json", "example_batch.msgpack", "dataset_statistics.json", "tokenizer/*")
-_WEIGHTS = re.compile(r"(\d+)/default/(checkpoint|manifest\.ocdbt)")
+_WEIGHTS = re.compile(r"(\d+)/default/(checkpoint|manifest\.ocdbt|_METADATA)")
 
 
 def is_hub_id(text: str | Path) -> bool:
@@ -39,7 +39,7 @@ def download_checkpoint(text: str | Path, step: int | None = None) -> tuple[Path
             f"hf://{repository} has no Octo weights of step {'any' if step is None else step}; it has {sorted(steps)}."
         )
     found = max(steps) if step is None else step
-    return download(repository, (f"{found}/*",), revision), found
+    return download(repository, (f"{found}/*",), folder.name), found  # of the same commit, whatever is pushed meanwhile
 
 
 def download(repository: str, patterns: Iterable[str], revision: str | None = None) -> Path:

@@ -9,22 +9,26 @@ from flax import traverse_util
 
 from rldg.errors import CheckpointError
 from rldg.generalists.octo.weights import FLOATS, ElsewhereError, flat, read_tree
+from rldg.stage import file_hash
 
-WEIGHTS, OCDBT = "checkpoint", "manifest.ocdbt"  # what marks either layout
+WEIGHTS, OCDBT, METADATA = "checkpoint", "manifest.ocdbt", "_METADATA"  # any of them marks a step's folder
 
 _DENSEST = 100  # times that compressed weights may grow: more is no model, but a header that lies
 _PATIENCE = 600.0  # seconds for one array, of a slow network drive
 
 
-def read_params(folder: Path) -> dict[str, Any]:
-    """The tree of weights in `folder` (`<step>/default`), NumPy arrays.
+def read_params(folder: Path) -> tuple[dict[str, Any], str]:
+    """The tree of weights in `folder` (`<step>/default`), NumPy arrays, and the hash of the files that hold them.
 
     Raises `CheckpointError` if it is damaged, is not that of an Octo, or holds values that are not finite.
     """
+    place = folder / WEIGHTS
+    if (folder / OCDBT).exists() or not place.exists():
+        place = folder
     try:
-        tree = _restored(folder) if (folder / OCDBT).exists() else read_tree(folder / WEIGHTS)
+        tree = _restored(folder) if place == folder else read_tree(place)
     except ElsewhereError:
-        tree = _restored(folder)
+        tree, place = _restored(folder), folder
     if "octo_transformer" not in tree:
         raise CheckpointError(f"{folder} holds {', '.join(sorted(tree)) or 'nothing'}, but no octo_transformer.")
     for path, value in flat(tree).items():
@@ -32,7 +36,7 @@ def read_params(folder: Path) -> dict[str, Any]:
             raise CheckpointError(
                 f"{folder} holds weights that are not finite ({path}): its training diverged, or it is damaged."
             )
-    return tree
+    return tree, file_hash(place)
 
 
 def _restored(folder: Path) -> dict[str, Any]:
