@@ -19,7 +19,7 @@ SCRIPT = """
 import json, sys
 from rldg.errors import CheckpointError
 from rldg.generalists.octo import hub
-hub.TIMEOUT = 1.0
+hub.TIMEOUT = 0.5
 for text in sys.argv[1:]:
     name, _, step = text.partition("#")
     try:
