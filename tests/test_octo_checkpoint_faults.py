@@ -140,6 +140,7 @@ DAMAGED = {
     "a well without bottom": (overwritten(WEIGHTS, ten(100_000, b"\xc0")), "cannot be read"),
     "a timestamp": (overwritten(WEIGHTS, b"\x81\xa1a\xd6\xff\x00\x00\x00\x00"), "cannot be read"),
     "numbered entries": (overwritten(WEIGHTS, msgpack.packb({1: 2})), "cannot be read"),
+    "a run of an earlier rldg": (overwritten(CONFIG, b'{"model": {"images": []}, "finetune": {}}'), "earlier rldg"),
     "broken JSON": (overwritten(CONFIG, b'{"model": '), "config.json cannot be read"),
     "a list as JSON": (overwritten(CONFIG, b"[1, 2]"), "list"),
     "a deep JSON": (overwritten(CONFIG, b"[" * 100_000), "config.json cannot be read"),

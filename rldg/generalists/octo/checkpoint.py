@@ -151,6 +151,10 @@ def load_checkpoint(source: str | Path, step: int | None = None) -> Checkpoint:
 
 def _load(folder: Path, step: int) -> Checkpoint:
     config, found = _read_json(folder / CONFIG), _read_json(folder / STATISTICS)
+    if OWN not in config and "finetune" in config:
+        raise CheckpointError(
+            f"{folder / CONFIG} was written by an earlier rldg, which this one cannot read; train anew."
+        )
     params, weight_hash = read_params(folder / str(step) / "default")
     own: Any = config.get(OWN)
     example = _read_example(folder / EXAMPLE)
