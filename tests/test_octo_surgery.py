@@ -63,6 +63,7 @@ def test_another_chunk_renews_only_what_depends_on_it(given):
     _, report = started(Surgery(action_horizon=2), given, anew=("heads_action/*",))
     assert not any(path.startswith("heads_action") for path in report.taken)
     assert report.fresh["heads_action/diffusion_model/cond_encoder/Dense_0/kernel"] == "asked for"
+    assert "initialised heads_action/diffusion_model (15 arrays): asked for" in str(report)
 
 
 def test_a_longer_window_keeps_the_timesteps_that_were_trained(given):

@@ -15,6 +15,8 @@ from flax import traverse_util
 from rldg.errors import CheckpointError
 from rldg.generalists.octo.weights import flat
 
+ABSENT, ASKED = "not in the checkpoint", "asked for"  # reasons to start anew
+
 _POSITIONS = "_pos_embedding"
 
 
@@ -30,15 +32,13 @@ class LoadReport:
     def __str__(self) -> str:
         lines = [("taken", _module(path), "") for path in self.taken]
         lines += [("fitted", path, how) for path, how in self.fitted.items()]
-        lines += [("initialised", _module(path) if why == ABSENT else path, why) for path, why in self.fresh.items()]
+        whole = ABSENT, ASKED
+        lines += [("initialised", _module(path) if why in whole else path, why) for path, why in self.fresh.items()]
         lines += [("left", _module(path), "not in the model") for path in self.left]
         return "\n".join(
             f"{fate:12}{place}{f' ({count} arrays)' if count > 1 else ''}{f': {why}' if why else ''}"
             for (fate, place, why), count in Counter(lines).items()
         )
-
-
-ABSENT, ASKED = "not in the checkpoint", "asked for"
 
 
 def load_params(fresh: Any, given: Any, *, anew: Sequence[str] = ()) -> tuple[Any, LoadReport]:
