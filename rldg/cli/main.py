@@ -2,8 +2,9 @@
 
 A verb is a module `rldg.cli.<verb>` with a docstring (its help, with an example), `Args` (a frozen dataclass, or a
 union of them for subcommands; `DEFAULT` names the one that may be left out) and `main(args) -> int`, the exit status:
-0 success, 1 a failed check. A package with `VERBS` of its own is a group: `rldg data show` is `rldg.cli.data.show`.
-Only the module of the verb that was asked for is imported, so that help answers at once.
+0 success, 1 a failed check. `defaults(command line) -> Args`, where there is one, says what is not given. A package
+with `VERBS` of its own is a group: `rldg data show` is `rldg.cli.data.show`. Only the module of the verb that was asked
+for is imported, so that help answers at once.
 """
 
 import importlib
@@ -87,7 +88,11 @@ def _call(module: ModuleType, verb: str, rest: Sequence[str]) -> int:
     if hasattr(module, "DEFAULT") and (not rest or (rest[0].startswith("--") and rest[0] != "--help")):
         rest = [module.DEFAULT, *rest]
     config = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes)
-    return module.main(tyro.cli(module.Args, prog=f"rldg {verb}", description=module.__doc__, args=rest, config=config))
+    default = module.defaults(rest) if hasattr(module, "defaults") else None
+    options = {} if default is None else {"default": default}
+    return module.main(
+        tyro.cli(module.Args, prog=f"rldg {verb}", description=module.__doc__, args=rest, config=config, **options)
+    )
 
 
 def _module_name(verb: str) -> str:

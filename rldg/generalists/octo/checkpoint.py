@@ -18,12 +18,14 @@ import pydantic
 from flax import serialization
 
 from rldg.data.normalisation import Normalisation
+from rldg.data.transform import ImageTransform
 from rldg.env.types import ActionContract
 from rldg.errors import CheckpointError, DatasetError, StorageError
 from rldg.generalists.octo.config import ModelConfig, model_from_json, to_json
 from rldg.generalists.octo.example_batch import example_batch
 from rldg.generalists.octo.fit import check_fit
 from rldg.generalists.octo.hub import download_checkpoint, is_hub_id
+from rldg.generalists.octo.images import image_transform
 from rldg.generalists.octo.original_config import model_from_original
 from rldg.generalists.octo.original_writing import model_to_original
 from rldg.generalists.octo.recipes import FinetuneConfig
@@ -53,6 +55,7 @@ class Checkpoint:
     weight_hash: str
     action_contract: ActionContract | None  # None: unknown, as with data that rldg did not record
     image_sizes: dict[str, int]  # camera -> pixels of the frames that it was trained on
+    images: dict[str, ImageTransform]  # slot -> what is done to its pictures
     folder: Path  # where it lies, with its text tokenizer beside it
     lowdim: dict[str, int]  # entry of the observation that holds plain numbers -> how many
 
@@ -76,6 +79,7 @@ def write_description(
         "finetune": to_json(config),
         "action_contract": None if contract is None else dataclasses.asdict(contract),
         "image_sizes": image_sizes,
+        "images": {image.name: image_transform(image, config).model_dump() for image in model.images},
     }
     write_durably(folder / EXAMPLE, *packed(example_batch(model, lowdim or {})))
     if tokenizer:
@@ -162,10 +166,12 @@ def _load(folder: Path, step: int) -> Checkpoint:
         if own is None:
             model = model_from_original(config, _shapes(params), _shapes(example))
             contract, sizes = None, {image.camera: image.size for image in model.images}
+            images = {image.name: ImageTransform(height=image.size, width=image.size) for image in model.images}
         else:
             model = model_from_json(own["model"])
             contract = pydantic.TypeAdapter(ActionContract | None).validate_python(own["action_contract"])
             sizes = pydantic.TypeAdapter(dict[str, int]).validate_python(own["image_sizes"])
+            images = pydantic.TypeAdapter(dict[str, ImageTransform]).validate_python(own["images"])
         check_fit(model, params, example)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / CONFIG} is damaged, or was written by another version: {error!r}.") from None
@@ -179,6 +185,7 @@ def _load(folder: Path, step: int) -> Checkpoint:
         weight_hash=weight_hash,
         action_contract=contract,
         image_sizes=sizes,
+        images=images,
         folder=folder,
         lowdim={
             name: value.shape[2]

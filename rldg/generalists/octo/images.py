@@ -2,8 +2,24 @@
 
 from rldg.data.transform import ImageTransform
 from rldg.generalists.octo.config import ImageConfig
+from rldg.generalists.octo.recipes import FinetuneConfig
+
+UNCROPPED = "wrist"  # Octo crops every picture at random but those of this slot
 
 
-def image_transform(image: ImageConfig) -> ImageTransform:
-    """Antialiased resizing only: the training changes colours itself, on the device."""
-    return ImageTransform(height=image.size, width=image.size, method="linear")
+def image_transform(image: ImageConfig, config: FinetuneConfig) -> ImageTransform:
+    """Resizing, and what a training changes at random.
+
+    Crops are for recipes that ask for them: where millimetres count they change which action a picture calls for.
+    """
+    crop = {} if image.name == UNCROPPED else {"crop_scale": config.crop_scale, "crop_ratio": config.crop_ratio}
+    return ImageTransform(
+        height=image.size,
+        width=image.size,
+        method=config.resize,
+        brightness=config.brightness,
+        contrast=(1 - config.contrast, 1 + config.contrast),
+        saturation=(1 - config.saturation, 1 + config.saturation),
+        hue=config.hue,
+        **crop,
+    )

@@ -14,7 +14,6 @@ from rldg.generalists.chunks import ChunkExecution, RecedingHorizon
 from rldg.generalists.octo.checkpoint import Checkpoint, load_checkpoint
 from rldg.generalists.octo.heads import Draws, sample_draws
 from rldg.generalists.octo.history import History
-from rldg.generalists.octo.images import image_transform
 from rldg.generalists.octo.model import OctoModule
 from rldg.generalists.octo.runtime import prepare_jax
 from rldg.generalists.octo.t5 import encode
@@ -69,7 +68,7 @@ class OctoPolicy(Policy):
         self._contract = checkpoint.action_contract
         self._statistics = Normalisation.of(statistics)
         self._proprio = Normalisation.of(statistics, "proprio") if model.lowdim and "proprio" in statistics else None
-        self._transforms = {image.name: image_transform(image) for image in model.images}
+        self._transforms = checkpoint.images
         self._execution = execution or RecedingHorizon()
         self._history = History(model.window)
         self._language = _language(checkpoint)

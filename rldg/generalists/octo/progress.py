@@ -1,55 +1,55 @@
-"""What a fine-tuning says while it runs: a progress bar, `metrics.jsonl` and TensorBoard scalars."""
+"""What a fine-tuning says while it runs: lines of text, a progress bar, and numbers to all sinks."""
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
-METRICS = "metrics.jsonl"
+from rldg.generalists.octo.runtime import leads
+from rldg.generalists.octo.sinks import Sink
+
+SETTLING, MEASURED = 3, 10  # updates that are not timed, and updates that are
+SHOWN = ("loss", "validation_loss", "success")  # numbers beside the bar
+
+
+def say(text: str) -> None:
+    """Lines of text on standard error, above a bar if there is one."""
+    if leads():
+        tqdm.write(text, file=sys.stderr)
 
 
 class Progress:
-    """One line of metrics per report. On a resume, lines after `step` are dropped: they come again."""
+    """Counts updates, times them, and passes on what is reported."""
 
-    def __init__(self, folder: Path, step: int, steps: int) -> None:
-        path = folder / METRICS
-        kept = _lines_until(path, step)
-        self.last: dict[str, float] = json.loads(kept[-1]) if kept else {}  # what was reported last
-        self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115, open as long as the training runs
-        self._file.writelines(kept)
-        self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
-        self._bar = tqdm(total=steps, initial=step, unit="update", desc="octo", dynamic_ncols=True)
+    def __init__(self, sinks: Sequence[Sink], step: int, steps: int, batch_size: int) -> None:
+        self._sinks, self._batch_size = sinks, batch_size
+        self._bar = tqdm(total=steps, initial=step, unit="update", desc="octo", dynamic_ncols=True, disable=not leads())
+        self._done, self._started = 0, 0.0
 
     def advance(self) -> None:
-        """One update more."""
+        """One update more; once, a few updates after the start, says how long they take and are going to take."""
         self._bar.update()
+        self._done += 1
+        if self._done in (SETTLING, SETTLING + MEASURED):
+            self._started, before = time.monotonic(), self._started
+            if self._done > SETTLING:
+                each = (self._started - before) / MEASURED
+                rest = tqdm.format_interval(each * (self._bar.total - self._bar.n))
+                say(f"{each:.3g} s per update, {self._batch_size / each:.3g} samples/s, {rest} to go")
 
-    def report(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Writes the metrics of `step`."""
+    def report(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """Numbers of `step`."""
         rounded = {name: float(f"{float(value):.6g}") for name, value in metrics.items()}
-        self.last = {"step": step} | rounded
-        self._file.write(json.dumps(self.last) + "\n")
-        self._file.flush()
-        for name, value in rounded.items():
-            self._tensorboard.add_scalar(name, value, step)
-        self._bar.set_postfix_str(", ".join(f"{name} {value:.3g}" for name, value in rounded.items()))
+        for sink in self._sinks:
+            sink.write(step, rounded)
+        rate = self._bar.format_dict["rate"] or 0.0
+        texts = [f"{name} {rounded[name]:.3g}" for name in SHOWN if name in rounded]
+        self._bar.set_postfix_str(", ".join([*texts, f"{rate * self._batch_size:.0f} samples/s"]))
 
     def close(self) -> None:
         """Ends bar and files."""
         self._bar.close()
-        self._tensorboard.close()
-        self._file.close()
-
-
-def _lines_until(path: Path, step: int) -> list[str]:
-    kept: list[str] = []
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-            try:
-                if json.loads(line)["step"] <= step:
-                    kept.append(line)
-            except json.JSONDecodeError:  # the line that a killed process was writing
-                break
-    return kept
+        for sink in self._sinks:
+            sink.close()
