@@ -1,6 +1,7 @@
 """Where a training's numbers go. A resumed training writes what comes after its checkpoint again."""
 
 import importlib
+import importlib.util
 import json
 import uuid
 from collections.abc import Mapping
@@ -63,16 +64,10 @@ class TensorBoard:
 
 
 class Wandb:
-    """A run of Weights & Biases, offline if WANDB_MODE says so. The run folder's name is the run's.
-
-    Raises `UsageError` if the package is not installed.
-    """
+    """A run of Weights & Biases, offline if WANDB_MODE says so. The run folder's name is the run's."""
 
     def __init__(self, project: str, folder: Path, configuration: Mapping[str, Any]) -> None:
-        try:
-            wandb: Any = importlib.import_module("wandb")
-        except ImportError:
-            raise UsageError("--wandb needs the package wandb: pip install wandb, or leave the option out.") from None
+        wandb: Any = importlib.import_module("wandb")
         self._run = wandb.init(
             project=project,
             name=folder.resolve().name,
@@ -89,6 +84,12 @@ class Wandb:
     def close(self) -> None:
         """Ends the run."""
         self._run.finish()
+
+
+def require_wandb() -> None:
+    """Raises `UsageError` if the package is not installed."""
+    if importlib.util.find_spec("wandb") is None:
+        raise UsageError("--wandb needs the package wandb: pip install wandb, or leave the option out.")
 
 
 def _identity(folder: Path) -> str:

@@ -14,10 +14,12 @@ from rldg.generalists.octo.loop import OnCheckpoint, train
 from rldg.generalists.octo.recipes import FinetuneConfig
 from rldg.generalists.octo.runtime import agreed, join_hosts, leads, prepare_jax
 from rldg.generalists.octo.sharding import check_batch, make_mesh
-from rldg.generalists.octo.sinks import JsonLines, Sink, TensorBoard, Wandb
+from rldg.generalists.octo.sinks import JsonLines, Sink, TensorBoard, Wandb, require_wandb
 from rldg.generalists.octo.sizes import model_config
 from rldg.generalists.octo.tokenizer import text_tokenizer
 from rldg.stage import Stage, file_hash, stage
+
+MACHINE = ("fsdp", "cpu_threads", "memory")  # choices that a training may go on without
 
 
 def finetune(
@@ -55,6 +57,8 @@ def finetune(
         CheckpointError: `init` is broken, or its model is one that cannot be trained here.
         UsageError: the options contradict each other or the devices.
     """
+    if wandb:
+        require_wandb()
     prepare_jax(config.cpu_threads)
     if distributed:
         join_hosts()
@@ -66,7 +70,8 @@ def finetune(
     inputs = {f"data_{number}": file_hash(folder) for number, folder in enumerate(data)} | (
         {"init": given.weight_hash} if given else {}
     )
-    configuration = {"config": to_json(config), "model": to_json(model)}
+    what = {name: value for name, value in to_json(config).items() if name not in MACHINE}
+    configuration = {"config": what, "model": to_json(model)}
     with _stage(out, configuration, seed, inputs, overwrite) as run:
         if not agreed(run.finished):
             found = open_data(data, model, validation_share=config.validation_share, seed=seed)
