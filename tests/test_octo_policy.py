@@ -134,6 +134,7 @@ def checkpoint(**changes):
         weight_hash="0" * 16,
         action_contract=ActionContract(0.015, 0.1, 10.0, "fixed"),
         image_sizes={"wrist_1": 16},
+        images={image.name: ImageTransform(height=image.size, width=image.size) for image in model.images},
         folder=None,
         lowdim=lowdim,
     )
