@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import jax
 import numpy as np
 import optax
 import pytest
-from flax import traverse_util
+from flax import serialization, traverse_util
 
 from rldg.cli import finetune as verb
 from rldg.data.writer import DatasetWriter
@@ -31,6 +32,7 @@ from rldg.generalists.octo.learner import Learner
 from rldg.generalists.octo.model import OctoModule
 from rldg.generalists.octo.optimizer import learning_rate, make_optimizer
 from rldg.generalists.octo.policy import load_octo
+from rldg.generalists.octo.progress import Progress
 from rldg.generalists.octo.recipes import RECIPES, FinetuneConfig, recipe
 from rldg.generalists.octo.runtime import prepare_jax
 from rldg.generalists.octo.sharding import make_mesh
@@ -54,6 +56,7 @@ DEBUG = FinetuneConfig(
     epsilon=1e-3,  # so that Adam does not blow rounding errors in gradients of zero up
 )
 MODES = ("full", "head_only", "frozen_transformer", "lora")
+slow = pytest.mark.slow
 T5 = configs.LanguageConfig("t5", 16, 64, 6, configs.T5Config(64, 16, 16, 1, 2, 8))
 
 
@@ -105,7 +108,7 @@ def trained(config, model=None, updates=3, **inputs):
 # What is trained
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", [*(pytest.param(mode, marks=slow) for mode in MODES[:-1]), "lora"])
 def test_frozen_weights_keep_every_bit_and_the_others_move(mode):
     model = dataclasses.replace(model_config("octo-debug"), language=T5)
     learner, state, before = trained(debug(mode=mode, schedule="constant", freeze=("*readout*",)), model, updates=4)
@@ -127,6 +130,7 @@ def test_frozen_weights_keep_every_bit_and_the_others_move(mode):
     assert all("bias" in path for path in still), still  # keys' biases, and those before a norm, have no gradient
 
 
+@slow
 def test_adapters_are_in_the_state_and_their_sum_in_the_checkpoint(dataset, run, tmp_path):
     finetune(debug(mode="lora", steps=4, ema_decay=0.0), [dataset], tmp_path, seed=2, init=run)
     before, after = flat(load_checkpoint(run).params), flat(load_checkpoint(tmp_path).params)
@@ -156,17 +160,20 @@ def test_what_cannot_be_frozen_or_adapted_is_named(changes, message):
 # How it is trained
 
 
+@slow
 def test_parts_of_a_batch_make_the_update_of_the_whole():
     states = [trained(debug(accumulate=parts))[1] for parts in (1, 4)]
     np.testing.assert_allclose(states[0].metrics["loss"], states[1].metrics["loss"], rtol=1e-5)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), states[0].weights, states[1].weights)
 
 
+@slow
 def test_blocks_computed_twice_change_no_weight():
     states = [trained(debug(checkpoint_blocks=again))[1] for again in (False, True)]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), states[0].weights, states[1].weights)
 
 
+@slow
 def test_bfloat16_is_in_the_transformer_and_nowhere_else():
     model = model_config("octo-debug")
     learners = [Learner(model, debug(compute=dtype), seed=0) for dtype in ("float32", "bfloat16")]
@@ -183,6 +190,7 @@ def test_bfloat16_is_in_the_transformer_and_nowhere_else():
     assert {leaf.dtype for leaf in jax.tree.leaves(after.weights)} == {np.dtype("float32")}
 
 
+@slow
 def test_the_average_can_be_left_out():
     learner, state, _ = trained(debug(ema_decay=0.0))
     assert state.average is None
@@ -203,6 +211,7 @@ def test_the_memory_is_known_before_anything_is_there():
     assert "MiB" in str(found)
 
 
+@slow
 def test_learns_to_tell_pictures_apart():
     model, config = model_config("octo-debug"), debug(steps=300, optimizer="muon")
     images = np.zeros((2, 1, 16, 16, 3), np.uint8)
@@ -240,7 +249,13 @@ OPTIMISERS["l1_example02_adamw_frozen_transformer"] = dataclasses.replace(
 
 
 @golden.needs_shared
-@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "l1_example02_adamw_frozen_transformer",
+        *(pytest.param(name, marks=slow) for name in ("l1_example02_adamw", "diffusion_pretrain_optimizer")),
+    ],
+)
 def test_six_updates_are_the_originals(name):
     model = "diffusion" if name.startswith("diffusion") else "l1_proprio"
     wanted, config = golden.arrays("training", f"{name}.npz"), OPTIMISERS[name]
@@ -312,13 +327,36 @@ print("equal")
 """
 
 
-@pytest.mark.slow
+@slow
 @pytest.mark.timeout(600)
 def test_four_devices_make_the_updates_of_one():
     environment = dict(os.environ) | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
     command = [sys.executable, "-c", ON_FOUR_DEVICES]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=590)
     assert done.stdout.endswith("equal\n"), done.stderr
+
+
+@slow
+@pytest.mark.timeout(400)
+def test_two_hosts_train_together(dataset, tmp_path):
+    options = "--model octo-debug --steps 4 --batch-size 8 --checkpoint-every 2 --fsdp 2 --validation-share 0.2"
+    command = [sys.executable, "-m", "rldg", "finetune", "octo", "--distributed", *options.split()]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    hosts = []
+    for number in range(2):
+        environment = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2", "JAX_PROCESS_ID": str(number)}
+        arguments = [*command, "--data", str(dataset), "--out", str(tmp_path / "run")]
+        hosts.append(subprocess.Popen(arguments, cwd=ROOT, env=dict(os.environ) | environment, stderr=subprocess.PIPE))
+    said = [host.communicate(timeout=390)[1].decode() for host in hosts]
+    assert [host.returncode for host in hosts] == [0, 0], said
+    assert "expected memory" in said[0]
+    assert "expected memory" not in said[1]
+    assert checkpoint_steps(tmp_path / "run") == [2, 4]
+    assert np.isfinite(
+        load_octo(tmp_path / "run").predict({"wrist_1": np.zeros((24, 24, 3), np.uint8)}, "insert")
+    ).all()
 
 
 def test_devices_that_do_not_divide_are_named():
@@ -384,6 +422,7 @@ def test_the_policy_repeats_itself_unless_asked_for_samples(run):
     assert np.abs(normalised).max() <= 1
 
 
+@slow
 def test_what_is_said_before_and_while_it_runs(dataset, tmp_path, capsys):
     finetune(debug(steps=14, mode="frozen_transformer"), [dataset], tmp_path, seed=1)
     said = capsys.readouterr().err
@@ -393,6 +432,7 @@ def test_what_is_said_before_and_while_it_runs(dataset, tmp_path, capsys):
     assert "samples/s" in said
 
 
+@slow
 def test_windows_and_chunks_are_trained_on_with_padding_at_the_ends(dataset, tmp_path):
     config = debug(steps=2, changes=Changes(window=2, action_horizon=3))
     model = config.changes.surgery.apply(model_config("octo-debug"))
@@ -437,16 +477,35 @@ def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(run, da
     same_run(out, run)
 
 
+def test_an_interruption_loses_no_update(run, dataset, tmp_path, monkeypatch):
+    updates = []
+
+    def advance(progress):
+        updates.append(progress)
+        if len(updates) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Progress, "advance", advance)
+        finetune(DEBUG, [dataset], tmp_path, seed=1)
+    assert checkpoint_steps(tmp_path) == [2]
+    assert serialization.msgpack_restore((tmp_path / "state.msgpack").read_bytes())["step"] == 3
+    finetune(DEBUG, [dataset], tmp_path, seed=1)
+    same_run(tmp_path, run)
+
+
+@slow
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "error"),
     [
-        *({"mode": mode} for mode in MODES[1:]),
-        {"optimizer": "muon", "accumulate": 2, "ema_decay": 0.0},
-        {"moment": "bfloat16", "compute": "bfloat16", "checkpoint_blocks": True},
+        ({"mode": "head_only"}, OSError),
+        ({"mode": "frozen_transformer"}, KeyboardInterrupt),
+        ({"mode": "lora"}, OSError),
+        ({"optimizer": "muon", "accumulate": 2, "ema_decay": 0.0}, KeyboardInterrupt),
+        ({"moment": "bfloat16", "compute": "bfloat16", "checkpoint_blocks": True}, OSError),
     ],
     ids=str,
 )
-@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 def test_every_way_to_train_goes_on_where_it_was_stopped(changes, error, dataset, tmp_path):
     config, stopped, whole = debug(**changes), tmp_path / "stopped", tmp_path / "whole"
 
@@ -462,6 +521,7 @@ def test_every_way_to_train_goes_on_where_it_was_stopped(changes, error, dataset
     same_run(stopped, whole)
 
 
+@slow
 def test_a_checkpoint_is_tried_when_asked_and_the_outcome_logged(dataset, tmp_path):
     tried = []
 
@@ -475,6 +535,7 @@ def test_a_checkpoint_is_tried_when_asked_and_the_outcome_logged(dataset, tmp_pa
     assert {line["step"]: line["success"] for line in lines if "success" in line} == {2: 0.2, 4: 0.4, 6: 0.6}
 
 
+@slow
 def test_a_training_can_start_from_a_checkpoint(run, dataset, tmp_path):
     config = debug(steps=1, learning_rate=1e-9, schedule="constant")
     finetune(config, [dataset], tmp_path, seed=2, init=run)
@@ -482,6 +543,7 @@ def test_a_training_can_start_from_a_checkpoint(run, dataset, tmp_path):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), before, after)
 
 
+@slow
 def test_a_new_head_starts_at_random_on_a_trained_transformer(run, dataset, tmp_path, capsys):
     config = debug(steps=1, learning_rate=1e-9, changes=Changes(head="l1", action_horizon=2))
     finetune(config, [dataset], tmp_path, seed=2, init=run)

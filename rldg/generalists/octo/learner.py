@@ -134,7 +134,8 @@ class Learner:
         parts = cut(batch, axis=0), cut(draws, axis=1), jax.random.split(key_dropout, self.config.accumulate)
         zeros = jnp.zeros(()), jax.tree.map(jnp.zeros_like, state.weights)
         total, _ = jax.lax.scan(add, zeros, parts)
-        return jax.tree.map(lambda sum_: sum_ / (_mask(batch).mean() * self.config.accumulate), total)
+        shares = jnp.clip(_mask(batch).mean(), 1e-5) * self.config.accumulate
+        return jax.tree.map(lambda sum_: sum_ / shares, total)
 
     def _evaluate(self, state: TrainState, batch: Batch) -> jax.Array:
         weights = state.weights if state.average is None else state.average
