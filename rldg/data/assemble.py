@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
+from rldg.data.kept import KeptPictures
 from rldg.data.steps import StepSource
 from rldg.data.transform import DRAWS, Change, ImageTransform
 
 cv2.setNumThreads(1)  # the loader's own threads read whole batches: OpenCV's would only disturb them
+cv2.ipp.setUseIPP(False)  # resizing with Intel's primitives gives the same pixels, more slowly (at least on AMD)
 
 _WORDS = 4  # numbers that the generator gives per count of its counter
 
@@ -28,7 +30,7 @@ class Assembler:
     action_dim: int
     state_dim: int
     seed: int | None  # of the augmentation; None prepares pictures as for acting
-    kept: dict[str, list[np.ndarray]] = field(default_factory=dict)  # by camera: all resized pictures of each source
+    kept: KeptPictures | None = None  # None decodes a picture whenever it is needed
 
     def __call__(self, rows: np.ndarray, first: int, stride: int) -> dict[str, Any]:
         """The batch of the steps `rows` (B,), as nested dictionaries.
@@ -53,25 +55,37 @@ class Assembler:
             flat[f"observation/image_{camera}"] = self._pictures(camera, which.tolist(), history.tolist(), changes)
         return _nested(flat)
 
-    def _pictures(self, camera: str, which: list[int], history: list[list[int]], changes: list[Change]) -> np.ndarray:
-        """(B, W, height, width, 3) uint8; the pictures of a window are changed alike."""
+    def _pictures(self, camera: str, which: list[int], rows: list[list[int]], changes: list[Change]) -> np.ndarray:
+        """(B, N, height, width, 3) uint8: of each sample the pictures at its N rows, changed alike."""
         transform = self.images[camera]
         readers = [self._reader(camera, number) for number in range(len(self.sources))]
-        found = np.zeros((len(which), self.window, transform.height, transform.width, 3), np.uint8)
-        for sample, number, rows, change in zip(found, which, history, changes, strict=True):
-            for slot, row in zip(sample, rows, strict=True):
+        found = np.empty((len(rows), len(rows[0]), transform.height, transform.width, 3), np.uint8)
+        for sample, number, places, change in zip(found, which, rows, changes, strict=True):
+            for slot, row in zip(sample, places, strict=True):
                 picture = readers[number](row)
-                if picture is not None:
+                if picture is None:
+                    slot.fill(0)
+                else:
                     transform.changed(picture, change, slot)
         return found
 
     def _reader(self, camera: str, number: int) -> Callable[[int], np.ndarray | None]:
         """Gives the resized picture of a step; its next call may overwrite it."""
-        source = self.sources[number]
-        if camera not in self.kept:
-            return _reader(source, camera, self.images[camera])
-        kept, there = self.kept[camera][number], source.has_picture(camera, np.arange(len(source)))
-        return lambda row: kept[row] if there[row] else None
+        read = _reader(self.sources[number], camera, self.images[camera])
+        if self.kept is None:
+            return read
+        pictures, known = self.kept.of(number, camera)
+
+        def kept(row: int) -> np.ndarray | None:
+            if not known[row]:
+                picture = read(row)
+                if picture is None:
+                    return None
+                pictures[row] = picture
+                known[row] = True
+            return pictures[row]
+
+        return kept
 
     def _draws(self, camera: int, first: int, stride: int, count: int) -> np.ndarray:
         """Random numbers (count, 8) of a camera, each row a function of seed, camera and place in the stream alone."""

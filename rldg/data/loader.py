@@ -1,8 +1,8 @@
 """Batches for training: shuffled, mixed, augmented, read ahead, and the same whatever reads them.
 
-Grain orders the steps: each source is shuffled over all its frames, the sources are mixed by weight, and the stream is
-dealt to the hosts. Batch t is a function of configuration and t, so that a training resumes at any step, and the number
-of threads changes nothing.
+`rldg.data.order` says which steps are read when; grain reads whole batches ahead, in threads. Batch t is a function of
+configuration and t, so that a training resumes at any step, and neither the number of threads nor whether decoded
+pictures are kept changes anything.
 """
 
 import logging
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grain
-import numpy as np
-
-from rldg.data.assemble import Assembler, read_pictures
+from rldg.data.assemble import Assembler
+from rldg.data.kept import KeptPictures, free_memory
+from rldg.data.order import Order
 from rldg.data.steps import StepSource
 from rldg.data.transform import ImageTransform
 from rldg.errors import DatasetError
@@ -43,7 +43,7 @@ class LoaderConfig:
     shards: int = 1  # .. of so many: together they read what one host with a larger batch would
     threads: int = min(16, os.cpu_count() or 1)  # that read ahead; 0: read when asked
     prefetch: int = 0  # batches that are read ahead; 0: two per thread
-    memory_limit: int = 0  # bytes of decoded pictures to keep; a larger set is decoded whenever a picture is needed
+    memory_limit: int | None = None  # bytes of decoded pictures to keep; None: a quarter of the free memory; 0: none
 
     def __post_init__(self) -> None:
         counts = (self.batch_size, self.window, self.horizon, self.shards)
@@ -84,12 +84,13 @@ def expected_memory(sources: Sequence[StepSource], config: LoaderConfig) -> Memo
         for index in {id(source.episodes.record_index): source.episodes.record_index for source in sources}.values()
     )
     frame = sum(3 * transform.height * transform.width for transform in config.images.values())
-    kept = frame * sum(map(len, sources))
+    kept = KeptPictures.size(sources, config.images)
+    limit = free_memory() // 4 if config.memory_limit is None else config.memory_limit
     action_dim, state_dim = _dimensions(sources, config)
     sample = config.window * (frame + 4 * state_dim + 5 * config.horizon * action_dim + 16)
     # Beside those read ahead, the trainer holds one batch and perhaps the one before.
     batches = config.batch_size * sample * (config.read_ahead + 2)
-    return Memory(numbers, kept if kept <= config.memory_limit else 0, batches)
+    return Memory(numbers + _order(sources, config).nbytes, kept if kept <= limit else 0, batches)
 
 
 class Loader(Iterator[Batch]):
@@ -169,43 +170,47 @@ def make_loader(sources: Sequence[StepSource], config: LoaderConfig) -> Loader:
             raise DatasetError(
                 f"'{source.name}' has the cameras {sorted(source.cameras)}, not {sorted(config.images)}."
             )
-    weights = config.weights or [len(source) / sum(map(len, sources)) for source in sources]
-    if len(weights) != len(sources) or min(weights) <= 0:
-        raise DatasetError(f"{len(sources)} sources need as many weights above 0, not {list(weights)}.")
-    logger.info("The loader will hold %s.", expected_memory(sources, config))
-    ends = np.cumsum([len(source) for source in sources]).tolist()
-    streams = [
-        _stream(start, end, seed, config)
-        for start, end, seed in zip(
-            [0, *ends[:-1]], ends, np.random.SeedSequence(config.seed).generate_state(len(ends)), strict=True
-        )
-    ]
-    rows = grain.MapDataset.mix(streams, weights) if len(streams) > 1 else streams[0]
-    rows = rows[config.shard :: config.shards]
-    rows = rows.batch(config.batch_size, drop_remainder=config.epochs is None, batch_fn=np.array)
+    memory = expected_memory(sources, config)
+    logger.info("The loader will hold %s.", memory)
+    order = _order(sources, config)
+    together = config.batch_size * config.shards
+    assemble = Assembler(
+        sources,
+        dict(config.images),
+        config.window,
+        config.horizon,
+        *_dimensions(sources, config),
+        config.seed if config.augment else None,
+        KeptPictures(sources, config.images) if memory.pictures else None,
+    )
+
+    def load(step: int) -> Batch:
+        first, last = step * together, min(step * together + together, len(order))
+        return assemble(order.rows(first, last)[config.shard :: config.shards], first + config.shard, config.shards)
+
     identity = {
         "seed": config.seed,
         "shuffle": config.shuffle,
         "batch_size": config.batch_size,
         "shards": config.shards,
         "steps": [len(source) for source in sources],
-        "weights": list(weights),
+        "weights": list(_weights(sources, config)),
     }
-    assemble = _assembler(sources, config)
-
-    def load(step: int, rows: np.ndarray) -> Batch:
-        first = step * config.batch_size * config.shards
-        return assemble(rows, first + config.shard, config.shards)
-
-    return Loader(rows.map_with_index(load), config, identity)
+    batches = -((config.shard - len(order)) // together)
+    return Loader(grain.MapDataset.range(batches).map(load), config, identity)
 
 
-def _stream(start: int, end: int, seed: int, config: LoaderConfig) -> grain.MapDataset:
-    """The rows start .. end - 1 in the order in which their source is read."""
-    rows = grain.MapDataset.range(start, end)
-    if config.shuffle:
-        rows = rows.shuffle(seed=int(seed))
-    return rows.repeat(config.epochs)
+def _order(sources: Sequence[StepSource], config: LoaderConfig) -> Order:
+    lengths = [len(source) for source in sources]
+    return Order(lengths, _weights(sources, config), config.seed if config.shuffle else None, config.epochs)
+
+
+def _weights(sources: Sequence[StepSource], config: LoaderConfig) -> Sequence[float]:
+    """Of the sources, by default their steps."""
+    weights = config.weights or [float(len(source)) for source in sources]
+    if len(weights) != len(sources) or not min(weights) > 0:
+        raise DatasetError(f"{len(sources)} sources need as many weights above 0, not {list(weights)}.")
+    return weights
 
 
 def _dimensions(sources: Sequence[StepSource], config: LoaderConfig) -> tuple[int, int]:
@@ -218,16 +223,3 @@ def _dimensions(sources: Sequence[StepSource], config: LoaderConfig) -> tuple[in
             raise DatasetError(f"'{widest.name}' has {size} numbers per {what}, more than the {given} asked for.")
         found.append(given or size)
     return found[0], found[1]
-
-
-def _assembler(sources: Sequence[StepSource], config: LoaderConfig) -> Assembler:
-    kept = {}
-    if expected_memory(sources, config).pictures:
-        kept = {
-            camera: [read_pictures(source, camera, transform, config.threads) for source in sources]
-            for camera, transform in config.images.items()
-        }
-    seed = config.seed if config.augment else None
-    return Assembler(
-        sources, dict(config.images), config.window, config.horizon, *_dimensions(sources, config), seed, kept
-    )

@@ -31,9 +31,8 @@ class Change:
 
     rows: slice
     columns: slice
-    contrast: float  # factor about each channel's mean
-    brightness: float  # grey levels
-    colours: np.ndarray  # (3, 3), on RGB
+    colours: np.ndarray  # (3, 4), on RGB and 1: what contrast, brightness, saturation and hue make of a black mean
+    pull: np.ndarray  # (3, 4), on each channel's mean: what contrast adds of it
 
 
 class ImageTransform(BaseModel):
@@ -78,17 +77,16 @@ class ImageTransform(BaseModel):
         turn[:, 1, 1] = turn[:, 2, 2] = stretch * np.cos(angle)
         turn[:, 2, 1] = stretch * np.sin(angle)
         turn[:, 1, 2] = -turn[:, 2, 1]
+        turn = _TO_RGB @ turn @ _TO_YIQ
+        factor, shift = _between(self.contrast, contrast), 255 * self.brightness * (2 * brightness - 1)
+        colours, pull = np.zeros((2, len(draws), 3, 4))
+        colours[..., :3] = factor[:, None, None] * turn
+        colours[..., 3] = shift[:, None] * turn.sum(axis=2)
+        pull[..., :3] = turn - colours[..., :3]
         return [
-            Change(slice(t, t + h), slice(s, s + w), c, b, m)
-            for t, h, s, w, c, b, m in zip(
-                top.tolist(),
-                high.tolist(),
-                left.tolist(),
-                wide.tolist(),
-                _between(self.contrast, contrast).tolist(),
-                (255 * self.brightness * (2 * brightness - 1)).tolist(),
-                _TO_RGB @ turn @ _TO_YIQ,
-                strict=True,
+            Change(slice(t, t + h), slice(s, s + w), c, p)
+            for t, h, s, w, c, p in zip(
+                top.tolist(), high.tolist(), left.tolist(), wide.tolist(), colours, pull, strict=True
             )
         ]
 
@@ -98,10 +96,8 @@ class ImageTransform(BaseModel):
         if part.shape != image.shape:
             part = cv2.resize(part, (self.width, self.height), dst=out, interpolation=cv2.INTER_LINEAR)
         if self._colours_change:
-            offset = np.array(cv2.mean(part)[:3]) * (1 - change.contrast) + change.brightness
-            matrix = np.empty((3, 4))
-            matrix[:, :3] = change.contrast * change.colours
-            matrix[:, 3] = change.colours @ offset
+            matrix = change.colours.copy()
+            matrix[:, 3] += change.pull.dot(cv2.mean(part))
             part = cv2.transform(part, matrix, dst=out)
         if part is not out:
             out[:] = part
