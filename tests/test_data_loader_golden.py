@@ -93,8 +93,7 @@ def compare(root, dump, name, split, cameras, window, horizon, mode, action_dim,
             pictures = wanted["observation"][f"image_{camera}"].get("step0_last")
             if pictures is not None:
                 difference = np.abs(observation[f"image_{camera}"][[0, -1]].astype(int) - pictures)
-                # One camera is JPEG, which TensorFlow decodes with a coarser transform (docs/data.md); one is PNG.
-                assert difference.max() <= (6 if column == WHOLE["primary"] else 1)
+                assert difference.max() <= 1
 
 
 def test_samples_are_the_originals():
