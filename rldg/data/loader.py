@@ -98,6 +98,7 @@ class Loader(Iterator[Batch]):
 
     def __init__(self, batches: grain.MapDataset, config: LoaderConfig, identity: dict[str, Any]) -> None:
         self._batches = batches
+        self.read_ahead = config.read_ahead
         self._reading = grain.ReadOptions(num_threads=config.threads, prefetch_buffer_size=config.read_ahead)
         self._identity = identity
         self._start(0)

@@ -93,7 +93,13 @@ class StepSource:
         """Room for one picture of a camera, None if `features.json` does not say how large they are."""
         column = self.cameras[camera]
         shape = self.episodes.fields[_STEPS + column].shape if column else None
-        return np.empty((*shape[:2], 3), np.uint8) if shape and None not in shape[:2] else None
+        if not shape or None in shape[:2]:
+            return None
+        # libjpeg-turbo writes rows that begin at a multiple of 32 bytes past the cache, where they would be needed next.
+        size = 3 * shape[0] * shape[1]
+        room = np.empty(size + 32, np.uint8)
+        start = (16 - room.ctypes.data) % 32
+        return room[start : start + size].reshape(*shape[:2], 3)
 
     def history(self, rows: np.ndarray, window: int) -> np.ndarray:
         """(B, W) steps up to and including `rows` (B,), the first of an episode standing in for those before it."""
