@@ -89,7 +89,7 @@ def compare(root, dump, name, split, cameras, window, horizon, mode, action_dim,
         np.testing.assert_array_equal(
             batch["action_pad_mask"][:, :, :-1][seen], wanted["action_pad_mask"][:, :, 1:][seen]
         )
-        for camera, column in cameras.items():
+        for camera in cameras:
             pictures = wanted["observation"][f"image_{camera}"].get("step0_last")
             if pictures is not None:
                 difference = np.abs(observation[f"image_{camera}"][[0, -1]].astype(int) - pictures)

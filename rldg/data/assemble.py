@@ -16,6 +16,7 @@ from rldg.data.transform import DRAWS, Change, ImageTransform
 cv2.setNumThreads(1)  # the loader's own threads read whole batches: OpenCV's would only disturb them
 cv2.ipp.setUseIPP(False)  # resizing with Intel's primitives gives the same pixels, more slowly (at least on AMD)
 
+_NONE = -1  # stands for a step where there is none
 _WORDS = 4  # numbers that the generator gives per count of its counter
 
 
@@ -29,40 +30,59 @@ class Assembler:
     horizon: int
     action_dim: int
     state_dim: int
-    seed: int | None  # of the augmentation; None prepares pictures as for acting
+    seed: int
+    augment: bool  # False prepares pictures as for acting
+    goals: float = 0.0  # share of samples whose task is a later picture instead of the instruction
     kept: KeptPictures | None = None  # None decodes a picture whenever it is needed
 
     def __call__(self, rows: np.ndarray, first: int, stride: int) -> dict[str, Any]:
         """The batch of the steps `rows` (B,), as nested dictionaries.
 
         `first` is the place of the first sample in the stream, `stride` the way to the next one's: from its place
-        follows how a sample is augmented.
+        follows how a sample is augmented, and which goal it has.
         """
         starts = np.cumsum([0, *map(len, self.sources)])
         which = np.searchsorted(starts, rows, side="right") - 1
         own = rows - starts[which]
+        goals, wanted = own.copy(), np.zeros(len(rows), bool)
+        if self.goals:
+            draws = self._draws(len(self.images), first, stride, len(rows))
+            for number in np.unique(which):
+                here = which == number
+                goals[here] = self.sources[number].later(own[here], draws[here, 0])
+            wanted = draws[:, 1] < self.goals
+        sizes = (self.window, self.horizon, self.action_dim, self.state_dim)
         parts = [
-            self.sources[number].samples(
-                own[which == number], self.window, self.horizon, self.action_dim, self.state_dim
-            )
-            for number in np.unique(which)
+            self.sources[number].samples(own[here], goals[here] if self.goals else None, *sizes)
+            for number, here in ((number, which == number) for number in np.unique(which))
         ]
         back = np.argsort(np.argsort(which, kind="stable"))
         flat = {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
         history = flat.pop("history")
+        if self.goals:
+            wanted |= ~flat["task/pad_mask_dict/language_instruction"]  # what else would the task be
+            flat["task/language_instruction"][wanted] = ""
+            flat["task/pad_mask_dict/language_instruction"] &= ~wanted
+            goals[~wanted] = _NONE
         for number, camera in enumerate(self.images):
-            changes = self.images[camera].changes(self._draws(number, first, stride, len(rows)))
-            flat[f"observation/image_{camera}"] = self._pictures(camera, which.tolist(), history.tolist(), changes)
+            still = np.full((len(rows), DRAWS), 0.5)
+            changes = self.images[camera].changes(
+                self._draws(number, first, stride, len(rows)) if self.augment else still
+            )
+            flat[f"observation/image_{camera}"] = self._pictures(camera, which, history, changes)
+            if self.goals:
+                flat[f"task/image_{camera}"] = self._pictures(camera, which, goals[:, None], changes)[:, 0]
+                flat[f"task/pad_mask_dict/image_{camera}"] &= wanted
         return _nested(flat)
 
-    def _pictures(self, camera: str, which: list[int], rows: list[list[int]], changes: list[Change]) -> np.ndarray:
+    def _pictures(self, camera: str, which: np.ndarray, rows: np.ndarray, changes: list[Change]) -> np.ndarray:
         """(B, N, height, width, 3) uint8: of each sample the pictures at its N rows, changed alike."""
         transform = self.images[camera]
         readers = [self._reader(camera, number) for number in range(len(self.sources))]
-        found = np.empty((len(rows), len(rows[0]), transform.height, transform.width, 3), np.uint8)
-        for sample, number, places, change in zip(found, which, rows, changes, strict=True):
+        found = np.empty((*rows.shape, transform.height, transform.width, 3), np.uint8)
+        for sample, number, places, change in zip(found, which.tolist(), rows.tolist(), changes, strict=True):
             for slot, row in zip(sample, places, strict=True):
-                picture = readers[number](row)
+                picture = None if row == _NONE else readers[number](row)
                 if picture is None:
                     slot.fill(0)
                 else:
@@ -88,9 +108,10 @@ class Assembler:
         return kept
 
     def _draws(self, camera: int, first: int, stride: int, count: int) -> np.ndarray:
-        """Random numbers (count, 8) of a camera, each row a function of seed, camera and place in the stream alone."""
-        if self.seed is None:
-            return np.full((count, DRAWS), 0.5)
+        """Random numbers (count, 8) of a camera, each row a function of seed, camera and place in the stream alone.
+
+        The goals' are those of a camera more.
+        """
         generator = np.random.Philox(key=[self.seed, camera], counter=[first * DRAWS // _WORDS, 0, 0, 0])
         return np.random.Generator(generator).random((count * stride, DRAWS))[::stride]
 

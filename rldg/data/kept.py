@@ -1,4 +1,4 @@
-"""Decoded pictures that are kept: a set that fits into memory is decoded once, and later epochs only change pictures."""
+"""Decoded pictures that are kept: a set that fits into memory is decoded once; later epochs only change pictures."""
 
 import os
 from collections.abc import Mapping, Sequence

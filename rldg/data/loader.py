@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grain
+
 from rldg.data.assemble import Assembler
 from rldg.data.kept import KeptPictures, free_memory
 from rldg.data.order import Order
@@ -37,6 +38,7 @@ class LoaderConfig:
     action_dim: int = 0  # actions are padded to so many numbers; 0: as many as the widest source has
     state_dim: int = 0  # likewise for states
     augment: bool = True  # random crops and colours; False prepares pictures as for acting
+    goals: float = 0.0  # share of samples whose task is a later picture of the episode instead of the instruction
     shuffle: bool = True
     epochs: int | None = None  # passes over each source; endless by default
     shard: int = 0  # this host's number ..
@@ -51,6 +53,8 @@ class LoaderConfig:
             raise DatasetError(
                 "Batch size, window, horizon and shards count from 1, seed and shard (below shards) from 0."
             )
+        if not 0 <= self.goals <= 1:
+            raise DatasetError(f"The share of goal pictures lies between 0 and 1, not at {self.goals}.")
 
     @property
     def read_ahead(self) -> int:
@@ -88,6 +92,7 @@ def expected_memory(sources: Sequence[StepSource], config: LoaderConfig) -> Memo
     limit = free_memory() // 4 if config.memory_limit is None else config.memory_limit
     action_dim, state_dim = _dimensions(sources, config)
     sample = config.window * (frame + 4 * state_dim + 5 * config.horizon * action_dim + 16)
+    sample += (frame + 4 * state_dim) * bool(config.goals)
     # Beside those read ahead, the trainer holds one batch and perhaps the one before.
     batches = config.batch_size * sample * (config.read_ahead + 2)
     return Memory(numbers + _order(sources, config).nbytes, kept if kept <= limit else 0, batches)
@@ -150,15 +155,19 @@ def make_loader(sources: Sequence[StepSource], config: LoaderConfig) -> Loader:
         observation/proprio                (B, W, P) float32, if a source has a state
         observation/timestep               (B, W) int32, from the beginning of the episode
         observation/timestep_pad_mask      (B, W) bool, False where the window reaches before the first step
-        observation/task_completed         (B, W, H) bool, True beyond the end
+        observation/task_completed         (B, W, H) bool, True beyond the end, or the goal
         observation/pad_mask_dict/<name>   (B, W) bool, False where a camera or the state is missing
         task/language_instruction          (B,) str
         task/pad_mask_dict/language_instruction  (B,) bool, False where it is empty
+        task/image_<camera>                (B, height, width, 3) uint8, if `goals`: a later picture of the episode
+        task/proprio, timestep, pad_mask_dict/<name>  likewise, if `goals`
         action                             (B, W, H, A) float32, the last action repeated beyond the end
-        action_pad_mask                    (B, W, H, A) bool, False beyond the end and where an action was padded
+        action_pad_mask                    (B, W, H, A) bool, False where the task is completed or the action padded
         dataset_name                       (B,) str
 
-    The names are those of Octo's loader.
+    The names are those of Octo's loader. With `goals`, a sample is told its task by a picture or by the instruction, as
+    in Octo's `delete_task_conditioning`: the other is black or empty, and False in `task/pad_mask_dict`. A sample
+    without instruction always has the picture.
 
     Raises:
         DatasetError: the sources have different cameras, or more numbers than `config` allows.
@@ -181,7 +190,9 @@ def make_loader(sources: Sequence[StepSource], config: LoaderConfig) -> Loader:
         config.window,
         config.horizon,
         *_dimensions(sources, config),
-        config.seed if config.augment else None,
+        config.seed,
+        config.augment,
+        config.goals,
         KeptPictures(sources, config.images) if memory.pictures else None,
     )
 

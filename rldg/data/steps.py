@@ -95,7 +95,7 @@ class StepSource:
         shape = self.episodes.fields[_STEPS + column].shape if column else None
         if not shape or None in shape[:2]:
             return None
-        # libjpeg-turbo writes rows that begin at a multiple of 32 bytes past the cache, where they would be needed next.
+        # Rows that begin at a multiple of 32 bytes libjpeg-turbo writes past the cache, where they are needed next.
         size = 3 * shape[0] * shape[1]
         room = np.empty(size + 32, np.uint8)
         start = (16 - room.ctypes.data) % 32
@@ -104,6 +104,14 @@ class StepSource:
     def history(self, rows: np.ndarray, window: int) -> np.ndarray:
         """(B, W) steps up to and including `rows` (B,), the first of an episode standing in for those before it."""
         return np.maximum(rows[:, None] + np.arange(1 - window, 1), self._starts[rows][:, None])
+
+    def later(self, rows: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """(B,) steps after `rows` (B,), evenly from those of the same episode by `draws` (B,) in [0, 1).
+
+        The last step stands for itself. This is the "uniform" goal relabelling of Octo's loader.
+        """
+        last = self._ends[rows] - 1
+        return np.minimum(rows + 1 + (draws * (last - rows)).astype(int), last)
 
     def encoded(self, camera: str, row: int) -> bytes:
         """One picture as it is stored; empty if the data set has none there."""
@@ -130,34 +138,43 @@ class StepSource:
         places = self._places.get(camera)
         return np.zeros(rows.shape, bool) if places is None else places[rows, 1] > 0
 
-    def samples(self, rows: np.ndarray, window: int, horizon: int, action_dim: int, state_dim: int) -> dict[str, Any]:
+    def samples(
+        self, rows: np.ndarray, goals: np.ndarray | None, window: int, horizon: int, action_dim: int, state_dim: int
+    ) -> dict[str, Any]:
         """Everything but the pictures of the samples whose last observation is at `rows` (B,).
 
         Actions and states are padded with zeros to the given sizes. Keys are those of `rldg.data.loader`, joined by
-        "/", and "history": the steps (B, W) of the observations.
+        "/", and "history": the steps (B, W) of the observations. Given the steps `goals` (B,) to reach, the task has
+        their numbers, and is completed beyond them.
         """
         past = self.history(rows, window)
         future = past[..., None] + np.arange(horizon)
-        end = self._ends[rows][:, None, None]
-        inside = future < end
-        known = np.ones(past.shape, bool)
-        mask = {f"image_{camera}": self.has_picture(camera, past) for camera in self.cameras} | {"timestep": known}
+        last = self._ends[rows] - 1
+        inside = future <= (last if goals is None else goals)[:, None, None]
         found: dict[str, Any] = {
             "history": past,
-            "observation/timestep": (past - self._starts[past]).astype(np.int32),
             "observation/timestep_pad_mask": rows[:, None] + np.arange(1 - window, 1) >= self._starts[rows][:, None],
             "observation/task_completed": ~inside,
             "task/language_instruction": self.instructions[self.instruction[rows]],
-            "action": _padded(self.actions[np.minimum(future, end - 1)], action_dim),
+            "action": _padded(self.actions[np.minimum(future, last[:, None, None])], action_dim),
             "action_pad_mask": inside[..., None] & (np.arange(action_dim) < self.action_dim),
             "dataset_name": np.full(len(rows), self.name),
         }
         found["task/pad_mask_dict/language_instruction"] = found["task/language_instruction"] != ""
+        found |= self._seen("observation", past, state_dim)
+        return found if goals is None else found | self._seen("task", goals, state_dim)
+
+    def _seen(self, part: str, rows: np.ndarray, state_dim: int) -> dict[str, Any]:
+        """What is known of `rows` (any shape) but the pictures, and whether it is known."""
+        known = np.ones(rows.shape, bool)
+        found: dict[str, Any] = {"timestep": (rows - self._starts[rows]).astype(np.int32)}
+        mask = {f"image_{camera}": self.has_picture(camera, rows) for camera in self.cameras} | {"timestep": known}
         if state_dim:
             states = np.zeros((len(self), 0), np.float32) if self._states is None else self._states
-            found["observation/proprio"] = _padded(states[past], state_dim)
+            found["proprio"] = _padded(states[rows], state_dim)
             mask["proprio"] = known & (self._states is not None)
-        return found | {f"observation/pad_mask_dict/{name}": value for name, value in mask.items()}
+        found |= {f"pad_mask_dict/{name}": value for name, value in mask.items()}
+        return {f"{part}/{name}": value for name, value in found.items()}
 
     def _numbers(self, column: str, normalisation: Normalisation | None) -> np.ndarray:
         values = np.concatenate(self._columns(column)).astype(np.float32)
