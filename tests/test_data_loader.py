@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from rldg.data.example import decode, encode
 from rldg.data.index import build_index
+from rldg.data.kept import free_memory
 from rldg.data.loader import LoaderConfig, expected_memory, make_loader
 from rldg.data.normalisation import Normalisation
+from rldg.data.order import Order
 from rldg.data.reader import open_dataset
 from rldg.data.schema import episode_columns, episode_features
 from rldg.data.statistics import compute_statistics
@@ -134,6 +136,65 @@ def test_every_batch_holds_frames_of_many_episodes(tmp_path):
         assert len({episode_of[action] for action in actions}) >= 50
 
 
+def test_goals_are_later_pictures_of_the_same_episode(folder, source):
+    mute = StepSource(open_dataset(folder), WRIST, state="observation/state", language=None)
+
+    def read(goals):
+        batches = [make_loader([source, mute], config(16, PLAIN, goals=goals, horizon=3)).batch(n) for n in range(8)]
+        return jax.tree.map(lambda *parts: np.concatenate(parts), *batches)
+
+    found, without = read(0.5), read(0.0)
+    pictures = [picture for episode in open_dataset(folder) for picture in episode.steps["observation/image_wrist"]]
+    assert "image_wrist" not in without["task"]
+    told, shown = (found["task"]["pad_mask_dict"][name] for name in ("language_instruction", "image_wrist"))
+    np.testing.assert_array_equal(told, ~shown)
+    np.testing.assert_array_equal(found["task"]["language_instruction"] != "", told)
+    labelled = without["task"]["pad_mask_dict"]["language_instruction"]
+    assert 0.3 < told[labelled].mean() < 0.7 and not told[~labelled].any()
+    assert not found["task"]["image_wrist"][told].any()
+    now, goal = found["observation"]["timestep"][:, 0], found["task"]["timestep"]
+    assert ((goal > now) | ((goal == now) & ~without["action_pad_mask"][:, 0, 1, 0])).all()
+    beyond = now[:, None] + np.arange(3) > goal[:, None]
+    np.testing.assert_array_equal(found["observation"]["task_completed"][:, 0], beyond)
+    np.testing.assert_array_equal(found["action"], without["action"])
+    row = {picture.tobytes(): number for number, picture in enumerate(pictures)}
+    here = [row[picture.tobytes()] for picture in found["observation"]["image_wrist"][shown, 0]]
+    there = [row[picture.tobytes()] for picture in found["task"]["image_wrist"][shown]]
+    np.testing.assert_array_equal(np.subtract(there, here), (goal - now)[shown])
+    every = read(1.0)["task"]["pad_mask_dict"]
+    assert every["image_wrist"].all() and not every["language_instruction"].any()
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_any_stretch_of_a_mixture_holds_every_share_and_an_epoch_everything(data):
+    lengths = data.draw(st.lists(st.integers(1, 40), min_size=1, max_size=5))
+    weights = data.draw(st.lists(st.floats(0.01, 1), min_size=len(lengths), max_size=len(lengths)))
+    order = Order(lengths, weights, 3, None)
+    first = data.draw(st.integers(0, 2000))
+    whole = order.rows(0, first + 200)
+    np.testing.assert_array_equal(order.rows(first, first + 200), whole[first:])  # wherever one begins to read
+    sources = np.searchsorted(np.cumsum(lengths), whole, side="right")
+    for number, (length, start) in enumerate(zip(lengths, np.cumsum([0, *lengths[:-1]]), strict=True)):
+        stream = whole[sources == number]
+        assert abs((sources[first:] == number).sum() - 200 * weights[number] / sum(weights)) <= len(lengths)
+        for epoch in range(0, len(stream) - length + 1, length):
+            assert sorted(stream[epoch : epoch + length] - start) == list(range(length))
+    twice = Order(lengths, lengths, 3, epochs=2)
+    assert sorted(twice.rows(0, len(twice))) == sorted(2 * list(range(sum(lengths))))
+
+
+def test_pictures_are_kept_where_there_is_room_and_the_memory_is_stated(source, monkeypatch, caplog):
+    wanted = len(source) * (24 * 24 * 3 + 1)
+    for free, kept in ((4 * wanted, wanted), (4 * wanted - 4, 0)):
+        monkeypatch.setattr("rldg.data.loader.free_memory", lambda free=free: free)
+        assert expected_memory([source], config()).pictures == kept
+    assert free_memory() > 1 << 20
+    with caplog.at_level("INFO"):
+        make_loader([source], config(memory_limit=wanted))
+    assert f"kept pictures {wanted / 2**20:,.0f} MiB" in caplog.text
+
+
 def test_a_camera_and_a_state_that_one_data_set_lacks_are_masked(folder, source):
     blind = StepSource(open_dataset(folder), {"wrist": None}, language=None)
     loader = make_loader([source, blind], config(16, weights=(0.5, 0.5), state_dim=25, action_dim=9))
@@ -189,6 +250,10 @@ def test_what_cannot_be_read_is_named(folder, source, tmp_path):
         StepSource(open_dataset(folder).first(0), WRIST)
     with pytest.raises(DatasetError, match=r"has the cameras \['wrist'\], not \['side'\]"):
         make_loader([source], LoaderConfig(1, {"side": PLAIN}))
+    with pytest.raises(DatasetError, match="goal pictures lies between 0 and 1, not at 50"):
+        config(goals=50)
+    with pytest.raises(DatasetError, match="1 sources need as many weights above 0"):
+        make_loader([source], config(weights=(0.5, 0.5)))
     with pytest.raises(DatasetError, match="20 numbers per state, more than the 9"):
         make_loader([source], config(state_dim=9))
     writer = DatasetWriter(tmp_path)
@@ -273,6 +338,7 @@ def test_octo_sees_the_pixels_it_was_trained_on():
 
 MEMORY = """
 import sys
+from rldg.data.kept import free_memory
 from rldg.data.loader import LoaderConfig, expected_memory, make_loader
 from rldg.data.reader import open_dataset
 from rldg.data.steps import StepSource
@@ -283,26 +349,27 @@ def resident():
 
 source = StepSource(open_dataset(sys.argv[1], verify=False), {"wrist": "observation/image_wrist"})
 transform = RLDG_OPENVLA.model_copy(update={"height": 128, "width": 128})
-config = LoaderConfig(64, {"wrist": transform}, threads=2)
+config = LoaderConfig(64, {"wrist": transform}, threads=2, memory_limit=int(sys.argv[2]))
 before = resident()
 loader = make_loader([source], config)
 assert len(source) > 10 * config.batch_size * config.read_ahead
-sizes, batches = [], expected_memory([source], config).batches
+sizes, memory = [], expected_memory([source], config)
 for step in range(len(source) // config.batch_size):
     batch = next(loader)
     sizes.append(resident())
 loader.close()
 start = len(sizes) // 10
-print(max(sizes[start:]) / sizes[start], (max(sizes) - before) / batches)
+print(max(sizes[start:]) / sizes[start], (max(sizes) - before) / (memory.batches + memory.pictures))
 """
 
 
 @pytest.mark.slow
-def test_memory_stays_flat_over_a_set_ten_times_the_buffer(tmp_path):
+@pytest.mark.parametrize("limit", [0, 1 << 30])
+def test_memory_stays_flat_over_a_set_ten_times_the_buffer(limit, tmp_path):
     writer = DatasetWriter(tmp_path)
     for index in range(60):
         writer.write(index, make_episode(index, length=60, size=128))
-    command = [sys.executable, "-c", MEMORY, str(tmp_path)]
+    command = [sys.executable, "-c", MEMORY, str(tmp_path), str(limit)]
     found = subprocess.run(command, capture_output=True, text=True, timeout=150, check=True)
     growth, share_of_expected = map(float, found.stdout.split())
     assert growth < 1.1

@@ -8,6 +8,7 @@ import numpy as np
 from rldg.data.images import decode_image
 from rldg.data.normalisation import Normalisation
 from rldg.data.reader import Dataset
+from rldg.data.views import column_values
 from rldg.errors import DatasetError
 
 _STEPS = "steps/"
@@ -177,21 +178,17 @@ class StepSource:
         return {f"{part}/{name}": value for name, value in found.items()}
 
     def _numbers(self, column: str, normalisation: Normalisation | None) -> np.ndarray:
-        values = np.concatenate(self._columns(column)).astype(np.float32)
+        values = np.concatenate(list(column_values(self.episodes, column))).astype(np.float32)
         values = values.reshape(len(values), -1)
         if len(values) != len(self):
             raise DatasetError(f"{self.episodes.folder} has {len(values)} of '{column}' for {len(self)} steps.")
         return normalisation.normalise(values) if normalisation else values
 
     def _texts(self, column: str) -> list[str]:
-        texts = [text.decode(errors="replace") for texts in self._columns(column) for text in texts]
+        texts = [text.decode(errors="replace") for texts in column_values(self.episodes, column) for text in texts]
         if len(texts) != len(self):
             raise DatasetError(f"{self.episodes.folder} has {len(texts)} of '{column}' for {len(self)} steps.")
         return texts
-
-    def _columns(self, column: str) -> list[Any]:
-        index, name = self.episodes.record_index, _STEPS + column
-        return [index.value(name, record, self.episodes.fields[name]) for record in self._records]
 
     def _pictures(self, column: str) -> np.ndarray:
         index, name = self.episodes.record_index, _STEPS + column

@@ -1,8 +1,9 @@
 """Views of a data set: all its splits as one, and some of its columns only. Nothing is copied."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rldg.data.description import read_info
 from rldg.data.reader import Dataset, open_dataset
@@ -33,6 +34,15 @@ def with_columns(dataset: Dataset, *names: str) -> Dataset:
         if f"steps/{name}" not in dataset.fields:
             raise missing_column(name, (n.removeprefix("steps/") for n in dataset.fields if n.startswith("steps/")))
     return replace(dataset, fields={f"steps/{name}": dataset.fields[f"steps/{name}"] for name in names})
+
+
+def column_values(dataset: Dataset, name: str) -> Iterator[Any]:
+    """One step column, episode by episode, as `rldg.data.example.decode` gives it; nothing else is read.
+
+    Raises `DatasetError` naming the columns that there are.
+    """
+    index, ((flat, field),) = dataset.record_index, with_columns(dataset, name).fields.items()
+    return (index.value(flat, index.first_record[entry.file] + entry.record, field) for entry in dataset.entries)
 
 
 def missing_column(name: str, columns: Iterable[str]) -> DatasetError:
