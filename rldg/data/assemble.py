@@ -14,7 +14,6 @@ from rldg.data.steps import StepSource
 from rldg.data.transform import DRAWS, Change, ImageTransform
 
 cv2.setNumThreads(1)  # the loader's own threads read whole batches: OpenCV's would only disturb them
-cv2.ipp.setUseIPP(False)  # resizing with Intel's primitives gives the same pixels, more slowly (at least on AMD)
 
 _NONE = -1  # stands for a step where there is none
 _WORDS = 4  # numbers that the generator gives per count of its counter
@@ -44,36 +43,42 @@ class Assembler:
         starts = np.cumsum([0, *map(len, self.sources)])
         which = np.searchsorted(starts, rows, side="right") - 1
         own = rows - starts[which]
-        goals, wanted = own.copy(), np.zeros(len(rows), bool)
-        if self.goals:
-            draws = self._draws(len(self.images), first, stride, len(rows))
-            for number in np.unique(which):
-                here = which == number
-                goals[here] = self.sources[number].later(own[here], draws[here, 0])
-            wanted = draws[:, 1] < self.goals
+        goals = self._goals(which, own, first, stride) if self.goals else None
+        flat = self._numbers(which, own, goals)
+        history = flat.pop("history")
+        if goals is not None:
+            shown = self._draws(len(self.images), first, stride, len(rows))[:, 1] < self.goals
+            shown |= ~flat["task/pad_mask_dict/language_instruction"]  # what else would tell the task
+            flat["task/language_instruction"][shown] = ""
+            flat["task/pad_mask_dict/language_instruction"] &= ~shown
+            goals[~shown] = _NONE
+        for number, camera in enumerate(self.images):
+            draws = self._draws(number, first, stride, len(rows)) if self.augment else np.full((len(rows), DRAWS), 0.5)
+            changes = self.images[camera].changes(draws)
+            flat[f"observation/image_{camera}"] = self._pictures(camera, which, history, changes)
+            if goals is not None:
+                flat[f"task/image_{camera}"] = self._pictures(camera, which, goals[:, None], changes)[:, 0]
+                flat[f"task/pad_mask_dict/image_{camera}"] &= goals != _NONE
+        return _nested(flat)
+
+    def _goals(self, which: np.ndarray, rows: np.ndarray, first: int, stride: int) -> np.ndarray:
+        """(B,) the step that each sample is to reach, a later one of its episode."""
+        draws = self._draws(len(self.images), first, stride, len(rows))[:, 0]
+        goals = np.empty_like(rows)
+        for number in np.unique(which):
+            here = which == number
+            goals[here] = self.sources[number].later(rows[here], draws[here])
+        return goals
+
+    def _numbers(self, which: np.ndarray, rows: np.ndarray, goals: np.ndarray | None) -> dict[str, Any]:
+        """Everything but the pictures, from the sources `which` (B,) and their own `rows` (B,); see `samples`."""
         sizes = (self.window, self.horizon, self.action_dim, self.state_dim)
         parts = [
-            self.sources[number].samples(own[here], goals[here] if self.goals else None, *sizes)
+            self.sources[number].samples(rows[here], None if goals is None else goals[here], *sizes)
             for number, here in ((number, which == number) for number in np.unique(which))
         ]
         back = np.argsort(np.argsort(which, kind="stable"))
-        flat = {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
-        history = flat.pop("history")
-        if self.goals:
-            wanted |= ~flat["task/pad_mask_dict/language_instruction"]  # what else would the task be
-            flat["task/language_instruction"][wanted] = ""
-            flat["task/pad_mask_dict/language_instruction"] &= ~wanted
-            goals[~wanted] = _NONE
-        for number, camera in enumerate(self.images):
-            still = np.full((len(rows), DRAWS), 0.5)
-            changes = self.images[camera].changes(
-                self._draws(number, first, stride, len(rows)) if self.augment else still
-            )
-            flat[f"observation/image_{camera}"] = self._pictures(camera, which, history, changes)
-            if self.goals:
-                flat[f"task/image_{camera}"] = self._pictures(camera, which, goals[:, None], changes)[:, 0]
-                flat[f"task/pad_mask_dict/image_{camera}"] &= wanted
-        return _nested(flat)
+        return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
 
     def _pictures(self, camera: str, which: np.ndarray, rows: np.ndarray, changes: list[Change]) -> np.ndarray:
         """(B, N, height, width, 3) uint8: of each sample the pictures at its N rows, changed alike."""

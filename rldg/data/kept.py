@@ -1,6 +1,5 @@
 """Decoded pictures that are kept: a set that fits into memory is decoded once; later epochs only change pictures."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -36,12 +35,12 @@ class KeptPictures:
 
 
 def free_memory() -> int:
-    """What the machine, or the container this runs in, has free for another use, in bytes."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    counts = Path("/proc/meminfo")  # counts what the system would give up of its file cache as well
-    if counts.exists():
-        lines = dict(line.split(":", 1) for line in counts.read_text().splitlines())
-        free = 1024 * int(lines["MemAvailable"].split()[0])
+    """What the machine, or the container this runs in, has free for another use, in bytes; 0 if it does not say so."""
+    counts = Path("/proc/meminfo")
+    if not counts.exists():
+        return 0
+    lines = dict(line.split(":", 1) for line in counts.read_text().splitlines())
+    free = 1024 * int(lines["MemAvailable"].split()[0])  # with what the system would give up of its file cache
     limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
     if limit.exists() and (most := limit.read_text().strip()) != "max":
         free = min(free, max(0, int(most) - int(used.read_text())))

@@ -45,7 +45,7 @@ class LoaderConfig:
     shards: int = 1  # .. of so many: together they read what one host with a larger batch would
     threads: int = min(16, os.cpu_count() or 1)  # that read ahead; 0: read when asked
     prefetch: int = 0  # batches that are read ahead; 0: two per thread
-    memory_limit: int | None = None  # bytes of decoded pictures to keep; None: a quarter of the free memory; 0: none
+    memory_limit: int | None = None  # bytes of pictures kept decoded; None: a quarter of what is free, over all shards
 
     def __post_init__(self) -> None:
         counts = (self.batch_size, self.window, self.horizon, self.shards)
@@ -89,7 +89,7 @@ def expected_memory(sources: Sequence[StepSource], config: LoaderConfig) -> Memo
     )
     frame = sum(3 * transform.height * transform.width for transform in config.images.values())
     kept = KeptPictures.size(sources, config.images)
-    limit = free_memory() // 4 if config.memory_limit is None else config.memory_limit
+    limit = free_memory() // (4 * config.shards) if config.memory_limit is None else config.memory_limit
     action_dim, state_dim = _dimensions(sources, config)
     sample = config.window * (frame + 4 * state_dim + 5 * config.horizon * action_dim + 16)
     sample += (frame + 4 * state_dim) * bool(config.goals)

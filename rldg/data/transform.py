@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rldg.data.resize import Method, resized
 
+cv2.ipp.setUseIPP(False)  # one resizing for every make of processor; Intel's takes longer, at least on AMD
+
 DRAWS = 8  # random numbers per picture: area, aspect, row and column of the crop; brightness, contrast, saturation, hue
 
 Pixels = Annotated[int, Field(gt=0)]
