@@ -304,7 +304,7 @@ def test_a_transform_without_changes_changes_nothing_and_any_stays_in_bounds(ima
 
 def test_training_crops_and_serving_takes_the_centre():
     image = np.zeros((100, 100, 3), np.uint8)
-    image[5:95, 5:95] = 200
+    image[4:96, 4:96] = 200
     transform = ImageTransform(height=100, width=100, crop_scale=(0.81, 0.81))
     assert (transform(image) == 200).all()  # 90 x 90 pixels, from the middle
     draws = np.random.default_rng(0).random((500, DRAWS))

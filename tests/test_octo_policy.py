@@ -69,7 +69,7 @@ def test_history_images_and_state_reach_the_model_as_in_the_original():
         ours, wanted = history.observation(), f"env/step{step}/obs/"
         np.testing.assert_array_equal(ours["timestep_pad_mask"][0], found[wanted + "timestep_pad_mask"].astype(bool))
         np.testing.assert_allclose(ours["proprio"][0], found[wanted + "proprio"], atol=1e-5)
-        for name in ("image_wrist",):
+        for name in ("image_wrist", "image_primary"):
             difference = np.abs(ours[name][0].astype(int) - found[wanted + name].astype(int))
             assert difference.max() <= 1, (name, difference.max())
 

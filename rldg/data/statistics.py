@@ -141,5 +141,12 @@ def _vectors(episode: StoredEpisode, column: str) -> np.ndarray:
 
 
 def save_statistics(path: Path, name: str, statistics: Statistics) -> None:
-    """Writes {name: statistics}, the layout in which OpenVLA looks an `unnorm_key` up."""
-    write_json(path, {name: statistics})
+    """Writes {name: statistics}, the layout in which OpenVLA looks an `unnorm_key` up.
+
+    Quantiles stand under OpenVLA's names, q01 and q99, and under Octo's, p01 and p99.
+    """
+    both = {
+        part: {**numbers, "p01": numbers["q01"], "p99": numbers["q99"]} if isinstance(numbers, dict) else numbers
+        for part, numbers in statistics.items()
+    }
+    write_json(path, {name: both})

@@ -2,16 +2,17 @@
 
 Steps and order are those of Octo's and OpenVLA's loaders: antialiased resizing; a random crop, in whole pixels, brought
 back to full size (bilinear); then brightness, contrast, saturation and hue. When acting, every random number is in the
-middle of its range: the crop is the centre one of mean area, and colours stay.
+middle of its range: the crop is the centre one of mean area, at fractions of a pixel, and colours stay.
 """
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from rldg.data.crop import centre_crop
 from rldg.data.resize import Method, resized
 
 cv2.ipp.setUseIPP(False)  # one resizing for every make of processor; Intel's takes longer, at least on AMD
@@ -58,8 +59,14 @@ class ImageTransform(BaseModel):
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 RGB as the model sees it when it acts, (height, width, 3) uint8."""
+        area, ratio = _between(self.crop_scale, 0.5), _between(self.crop_ratio, 0.5)
+        high, wide = min(1.0, (area / ratio) ** 0.5), min(1.0, (area * ratio) ** 0.5)
+        picture = self.resized(image)
+        if (high, wide) != (1.0, 1.0):
+            picture = centre_crop(picture, high, wide)
         (change,) = self.changes(np.full((1, DRAWS), 0.5))
-        return self.changed(self.resized(image), change, np.empty((self.height, self.width, 3), np.uint8))
+        whole = replace(change, rows=slice(None), columns=slice(None))
+        return self.changed(picture, whole, np.empty((self.height, self.width, 3), np.uint8))
 
     def resized(self, image: np.ndarray) -> np.ndarray:
         """The first step: (height, width, 3) uint8, the very array if it fits already."""
@@ -110,7 +117,7 @@ class ImageTransform(BaseModel):
         return bool(self.brightness or self.hue) or {self.contrast, self.saturation} != {(1.0, 1.0)}
 
 
-def _between(bounds: tuple[float, float], share: np.ndarray) -> np.ndarray:
+def _between(bounds: tuple[float, float], share: Any) -> Any:
     return bounds[0] + share * (bounds[1] - bounds[0])
 
 

@@ -21,6 +21,8 @@ from rldg.generalists.octo.tokenizer import text_tokenizer
 from rldg.policies.base import Policy, PolicyMetadata
 from rldg.tasks.task import Task
 
+_SMALL = 2**24  # bytes of weights
+
 Images = Mapping[str, np.ndarray]  # camera -> (H, W, 3) uint8 RGB
 
 
@@ -188,6 +190,12 @@ def load_octo(
 
     Raises `CheckpointError` if there is no such checkpoint.
     """
-    prepare_jax()
+    prepare_jax(_threads(source))
     checkpoint = load_checkpoint(source, step)
     return OctoPolicy(checkpoint, statistics_key=statistics_key, stochastic=stochastic, execution=execution)
+
+
+def _threads(source: str | Path) -> int:
+    """CPU threads of XLA: one for a small model, which gains nothing from more, else (0) one per core."""
+    sizes = [file.stat().st_size for file in Path(source).glob("*/default/checkpoint")]
+    return 1 if sizes and max(sizes) < _SMALL else 0

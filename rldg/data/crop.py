@@ -1,0 +1,25 @@
+"""The centre crop of a picture, as TensorFlow's `crop_and_resize` takes it: at fractions of a pixel."""
+
+import numpy as np
+
+
+def centre_crop(image: np.ndarray, high: float, wide: float) -> np.ndarray:
+    """The middle of a picture, `high` and `wide` as shares of its sides, at the size of the whole (H, W, C) uint8.
+
+    Corners of the crop fall on the corner pixels of the result; between pixels it is bilinear. Octo's and OpenVLA's
+    evaluation crops like this after a training with random crops.
+    """
+    rows, below, down = _between_pixels(image.shape[0], high)
+    columns, right, across = _between_pixels(image.shape[1], wide)
+    pixels = image.astype(np.float32)
+    down, across = down[:, None, None], across[None, :, None]
+    upper = pixels[rows][:, columns] * (1 - across) + pixels[rows][:, right] * across
+    lower = pixels[below][:, columns] * (1 - across) + pixels[below][:, right] * across
+    return np.rint(upper * (1 - down) + lower * down).astype(np.uint8)
+
+
+def _between_pixels(size: int, share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each new pixel: the old one before it, the one after it, and how far it is on the way."""
+    place = np.linspace((1 - share) / 2, (1 + share) / 2, size) * (size - 1)
+    before = np.floor(place).astype(int).clip(0, max(size - 2, 0))
+    return before, np.minimum(before + 1, size - 1), (place - before).astype(np.float32)
