@@ -252,6 +252,12 @@ def test_what_cannot_be_read_is_named(folder, source, tmp_path):
         make_loader([source], LoaderConfig(1, {"side": PLAIN}))
     with pytest.raises(DatasetError, match="goal pictures lies between 0 and 1, not at 50"):
         config(goals=50)
+    with pytest.raises(DatasetError, match="Goal pictures need a camera"):
+        LoaderConfig(1, goals=0.5)
+    with pytest.raises(DatasetError, match="shards and epochs count from 1"):
+        config(epochs=0)
+    with pytest.raises(DatasetError, match="There is no batch 7; the last is 6"):
+        make_loader([source], config(epochs=1)).batch(7)
     with pytest.raises(DatasetError, match="1 sources need as many weights above 0"):
         make_loader([source], config(weights=(0.5, 0.5)))
     with pytest.raises(DatasetError, match="20 numbers per state, more than the 9"):

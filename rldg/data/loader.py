@@ -48,13 +48,15 @@ class LoaderConfig:
     memory_limit: int | None = None  # bytes of pictures kept decoded; None: a quarter of what is free, over all shards
 
     def __post_init__(self) -> None:
-        counts = (self.batch_size, self.window, self.horizon, self.shards)
+        counts = (self.batch_size, self.window, self.horizon, self.shards, 1 if self.epochs is None else self.epochs)
         if min(counts) < 1 or self.seed < 0 or not 0 <= self.shard < self.shards:
             raise DatasetError(
-                "Batch size, window, horizon and shards count from 1, seed and shard (below shards) from 0."
+                "Batch size, window, horizon, shards and epochs count from 1, seed and shard (below shards) from 0."
             )
         if not 0 <= self.goals <= 1:
             raise DatasetError(f"The share of goal pictures lies between 0 and 1, not at {self.goals}.")
+        if self.goals and not self.images:
+            raise DatasetError("Goal pictures need a camera.")
 
     @property
     def read_ahead(self) -> int:
@@ -114,7 +116,9 @@ class Loader(Iterator[Batch]):
         return batch
 
     def batch(self, step: int) -> Batch:
-        """Batch number `step`, read now; the place stays."""
+        """Batch number `step`, read now; the place stays. Raises `DatasetError` if there are fewer."""
+        if not 0 <= step < len(self._batches):
+            raise DatasetError(f"There is no batch {step}; the last is {len(self._batches) - 1}.")
         found: Any = self._batches[step]
         return found
 
