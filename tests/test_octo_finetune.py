@@ -32,13 +32,13 @@ from rldg.generalists.octo.learner import Learner
 from rldg.generalists.octo.model import OctoModule
 from rldg.generalists.octo.optimizer import learning_rate, make_optimizer
 from rldg.generalists.octo.policy import load_octo
-from rldg.generalists.octo.progress import Progress
 from rldg.generalists.octo.recipes import RECIPES, FinetuneConfig, recipe
 from rldg.generalists.octo.runtime import prepare_jax
 from rldg.generalists.octo.sharding import make_mesh
 from rldg.generalists.octo.sizes import model_config
 from rldg.generalists.octo.tokenizer import text_tokenizer
 from rldg.generalists.octo.train import finetune
+from rldg.generalists.progress import Progress
 from tests import octo_golden as golden
 from tests.synthetic_episodes import make_episode
 

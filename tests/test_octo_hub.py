@@ -18,8 +18,9 @@ ID = "some-lab/octo-small"
 SCRIPT = """
 import json, sys
 from rldg.errors import CheckpointError
+from rldg.generalists import hub as bounds
 from rldg.generalists.octo import hub
-hub.TIMEOUT = 0.5
+bounds.TIMEOUT = hub.TIMEOUT = 0.5
 for text in sys.argv[1:]:
     name, _, step = text.partition("#")
     try:

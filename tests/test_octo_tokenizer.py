@@ -9,7 +9,7 @@ import pytest
 from sentencepiece import sentencepiece_model_pb2
 
 from rldg.errors import CheckpointError
-from rldg.generalists.octo import hub
+from rldg.generalists import hub
 from rldg.generalists.octo.checkpoint import load_checkpoint
 from rldg.generalists.octo.tokenizer import COPY, FileTokenizer, text_tokenizer
 from tests import octo_golden as golden

@@ -21,10 +21,11 @@ from rldg.data.normalisation import Normalisation
 from rldg.data.transform import ImageTransform
 from rldg.env.types import ActionContract
 from rldg.errors import CheckpointError, DatasetError, StorageError
+from rldg.generalists.hub import is_hub_id
 from rldg.generalists.octo.config import ModelConfig, model_from_json, to_json
 from rldg.generalists.octo.example_batch import example_batch
 from rldg.generalists.octo.fit import check_fit
-from rldg.generalists.octo.hub import download_checkpoint, is_hub_id
+from rldg.generalists.octo.hub import download_checkpoint
 from rldg.generalists.octo.images import image_transform
 from rldg.generalists.octo.original_config import model_from_original
 from rldg.generalists.octo.original_writing import model_to_original

@@ -1,25 +1,13 @@
-"""Checkpoints and tokenizers from the Hugging Face hub, by way of its client's cache (`HF_HOME`)."""
+"""Octo's checkpoints on the Hugging Face hub."""
 
-import hashlib
-import os
 import re
-from collections.abc import Iterable
-from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 from rldg.errors import CheckpointError
+from rldg.generalists.hub import TIMEOUT, download, hub_id
 
-TIMEOUT = 20.0  # seconds without a byte after which the hub counts as out of reach
-
-_ID = re.compile(r"hf:/{1,2}(?P<repository>[^@/]+(/[^@/]+)?)(@(?P<revision>.+))?")  # `Path` leaves one slash of two
 _DESCRIPTION = ("config.json", "example_batch.msgpack", "dataset_statistics.json", "tokenizer/*")
-_WEIGHTS = re.compile(r"(\d+)/default/(checkpoint|manifest\.ocdbt|_METADATA)")
-
-
-def is_hub_id(text: str | Path) -> bool:
-    """Whether `text` names something on the hub (`hf://owner/name`, `hf://owner/name@revision`) and no folder."""
-    return str(text).startswith("hf:/")
+_WEIGHTS = re.compile(r"(\d+)/default/(checkpoint|manifest\.ocdbt)")
 
 
 def download_checkpoint(text: str | Path, step: int | None = None) -> tuple[Path, int]:
@@ -28,10 +16,7 @@ def download_checkpoint(text: str | Path, step: int | None = None) -> tuple[Path
     Nothing but that step, its description and its tokenizer is downloaded. Raises `CheckpointError` as `download`, and
     if there is no such step.
     """
-    match = _ID.fullmatch(str(text))
-    if match is None:
-        raise CheckpointError(f"'{text}' is no hub id; valid: hf://owner/name or hf://owner/name@revision.")
-    repository, revision = match["repository"], match["revision"]
+    repository, revision = hub_id(text)
     folder = download(repository, _DESCRIPTION, revision)
     steps = _published_steps(repository, folder)
     if not steps or (step is not None and step not in steps):
@@ -40,49 +25,6 @@ def download_checkpoint(text: str | Path, step: int | None = None) -> tuple[Path
         )
     found = max(steps) if step is None else step
     return download(repository, (f"{found}/*",), folder.name), found  # of the same commit, whatever is pushed meanwhile
-
-
-def download(repository: str, patterns: Iterable[str], revision: str | None = None) -> Path:
-    """The folder of a snapshot of `repository` (owner/name) that holds the files that match `patterns`.
-
-    What is in the cache already is not fetched again; what broke off is continued. The content of every file is
-    compared with the hub's checksum. Without network the cache alone serves.
-
-    Raises `CheckpointError` if there is no such repository or revision, if the hub is out of reach and the cache has
-    not all, or if a file is damaged.
-    """
-    from huggingface_hub import constants, errors, snapshot_download
-
-    _bound_waits()
-    wanted = list(patterns)
-    name = f"hf://{repository}{'@' + revision if revision else ''}"
-    try:
-        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=wanted))
-    except errors.HFValidationError:
-        raise CheckpointError(f"'{repository}' cannot be the name of a repository on the hub: owner/name.") from None
-    except errors.GatedRepoError:
-        raise CheckpointError(f"{name} is gated: accept its terms on its page of the hub first.") from None
-    except errors.RepositoryNotFoundError:
-        raise CheckpointError(
-            f"{name} is not on {constants.ENDPOINT}, or is private; log in with `hf auth login` if it is."
-        ) from None
-    except errors.RevisionNotFoundError:
-        raise CheckpointError(f"hf://{repository} has no revision '{revision}'.") from None
-    except errors.LocalEntryNotFoundError as error:
-        cause = type(error.__cause__).__name__ if error.__cause__ else "offline mode"
-        raise CheckpointError(
-            f"{name} cannot be had: {constants.ENDPOINT} is out of reach ({cause}), and the cache "
-            f"{constants.HF_HUB_CACHE} does not hold all of it."
-        ) from None
-    except Exception as error:  # of the network, the disk, or the client's transfer library
-        raise CheckpointError(
-            f"The download of {name} broke off ({type(error).__name__}: {str(error).splitlines()[0]:.200}); the same "
-            f"command continues it."
-        ) from None
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and any(fnmatch(str(path.relative_to(folder)), pattern) for pattern in wanted):
-            _verify(path, name)
-    return folder
 
 
 def _published_steps(repository: str, folder: Path) -> set[int]:
@@ -95,47 +37,3 @@ def _published_steps(repository: str, folder: Path) -> set[int]:
     except Exception:  # whatever it is, what was downloaded before can serve
         files = [str(path.relative_to(folder)) for path in folder.glob("*/default/*")]
     return {int(match[1]) for file in files if (match := _WEIGHTS.fullmatch(file))}
-
-
-def _verify(path: Path, name: str) -> None:
-    """Compares a cached file with its checksum; a damaged one is removed, so that it is fetched anew.
-
-    The cache calls each file by its checksum: SHA-256, or for small ones git's SHA-1 of a header and the content.
-    """
-    expected = Path(os.readlink(path)).name if path.is_symlink() else ""
-    size = path.stat().st_size
-    match len(expected):
-        case 64:
-            digest = hashlib.sha256()
-        case 40:
-            digest = hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
-        case _:  # a file system without links: the client has compared sizes
-            return
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    if digest.hexdigest() != expected:
-        path.resolve().unlink()
-        path.unlink()
-        raise CheckpointError(
-            f"{path.name} of {name} was damaged (its checksum is not the hub's) and has been removed from the cache; "
-            f"the same command downloads it again."
-        )
-
-
-def _bound_waits() -> None:
-    """Gives every request of the hub's client a time-out: some that it makes have none."""
-    from huggingface_hub import get_session
-
-    session = get_session()
-    hooks = session.event_hooks
-    if _bounded not in hooks["request"]:
-        hooks["request"].append(_bounded)
-        session.event_hooks = hooks
-
-
-def _bounded(request: Any) -> None:
-    waits = request.extensions.get("timeout", {})
-    request.extensions["timeout"] = {
-        phase: TIMEOUT if waits.get(phase) is None else waits[phase] for phase in ("connect", "read", "write", "pool")
-    }

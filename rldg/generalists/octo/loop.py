@@ -12,12 +12,12 @@ from rldg.generalists.octo.estimate import expected_memory
 from rldg.generalists.octo.freezing import table
 from rldg.generalists.octo.learner import Learner, TrainState
 from rldg.generalists.octo.partial import load_params
-from rldg.generalists.octo.progress import Progress, say
 from rldg.generalists.octo.runtime import leads
 from rldg.generalists.octo.sharding import state_sharding, to_devices, to_host
-from rldg.generalists.octo.sinks import Sink
 from rldg.generalists.octo.tokenizer import TextTokenizer
 from rldg.generalists.octo.validation import Validation
+from rldg.generalists.progress import Progress, say
+from rldg.generalists.sinks import Sink
 
 OpenSinks = Callable[[int], Sequence[Sink]]  # from the step at which a training goes on
 OnCheckpoint = Callable[[int, Path], dict[str, float]]  # (step, run folder) to numbers that belong to the step
@@ -46,13 +46,13 @@ def train(
     validate = Validation(learner, data.validation, place)
     example = place(loader.batch(0))
     shapes = learner.shapes(example)
-    say(table(shapes.weights, shapes.frozen))
+    _say(table(shapes.weights, shapes.frozen))
     update = learner.update.lower(shapes, example).compile()
-    say(str(expected_memory(shapes, update)))
+    _say(str(expected_memory(shapes, update)))
     state = _resumed(out, learner, learner.start(_params(learner, example, given)))
     step = int(state.step)
     loader.seek(step)
-    progress = Progress(open_sinks(step), step, config.steps, config.batch_size)
+    progress = Progress(open_sinks(step), step, config.steps, config.batch_size, name="octo", shown=leads())
     batch = place(next(loader))
     try:
         while True:
@@ -80,6 +80,11 @@ def train(
         loader.close()
 
 
+def _say(text: str) -> None:
+    if leads():
+        say(text)
+
+
 def _save(out: Path, learner: Learner, state: TrainState) -> None:
     """The state first: whatever is missing behind it is made again from it."""
     _save_state(out, state)
@@ -105,5 +110,5 @@ def _params(learner: Learner, example: Any, given: Any) -> Any:
     if given is None:
         return fresh
     params, report = load_params(fresh, given, anew=learner.config.changes.anew)
-    say(str(report))
+    _say(str(report))
     return params

@@ -115,7 +115,7 @@ def text_tokenizer(config: LanguageConfig, folder: Path | None = None) -> TextTo
     for place in places:
         if file := _file_in(place):
             return FileTokenizer(config, file)
-    from rldg.generalists.octo.hub import download  # which most runs need not
+    from rldg.generalists.hub import download  # which most runs need not
 
     try:
         place = download(config.encoder, FILES)

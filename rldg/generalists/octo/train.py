@@ -14,9 +14,9 @@ from rldg.generalists.octo.loop import OnCheckpoint, train
 from rldg.generalists.octo.recipes import FinetuneConfig
 from rldg.generalists.octo.runtime import agreed, join_hosts, leads, prepare_jax
 from rldg.generalists.octo.sharding import check_batch, make_mesh
-from rldg.generalists.octo.sinks import JsonLines, Sink, TensorBoard, Wandb, require_wandb
 from rldg.generalists.octo.sizes import model_config
 from rldg.generalists.octo.tokenizer import text_tokenizer
+from rldg.generalists.sinks import JsonLines, Sink, TensorBoard, Wandb, require_wandb
 from rldg.stage import Stage, file_hash, stage
 
 MACHINE = ("fsdp", "cpu_threads", "memory")  # choices that a training may go on without

@@ -7,8 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from rldg.generalists.octo.runtime import leads
-from rldg.generalists.octo.sinks import Sink
+from rldg.generalists.sinks import Sink
 
 SETTLING, MEASURED = 3, 10  # updates that are not timed, and updates that are
 SHOWN = ("loss", "validation_loss", "success")  # numbers beside the bar
@@ -16,16 +15,20 @@ SHOWN = ("loss", "validation_loss", "success")  # numbers beside the bar
 
 def say(text: str) -> None:
     """Lines of text on standard error, above a bar if there is one."""
-    if leads():
-        tqdm.write(text, file=sys.stderr)
+    tqdm.write(text, file=sys.stderr)
 
 
 class Progress:
-    """Counts updates, times them, and passes on what is reported."""
+    """Counts updates, times them, and passes on what is reported.
 
-    def __init__(self, sinks: Sequence[Sink], step: int, steps: int, batch_size: int) -> None:
-        self._sinks, self._batch_size = sinks, batch_size
-        self._bar = tqdm(total=steps, initial=step, unit="update", desc="octo", dynamic_ncols=True, disable=not leads())
+    `name` is that of the generalist; of several processes that train together one is `shown`.
+    """
+
+    def __init__(
+        self, sinks: Sequence[Sink], step: int, steps: int, batch_size: int, *, name: str, shown: bool = True
+    ) -> None:
+        self._sinks, self._batch_size, self._shown = sinks, batch_size, shown
+        self._bar = tqdm(total=steps, initial=step, unit="update", desc=name, dynamic_ncols=True, disable=not shown)
         self._done, self._started = 0, 0.0
 
     def advance(self) -> None:
@@ -37,7 +40,11 @@ class Progress:
             if self._done > SETTLING:
                 each = (self._started - before) / MEASURED
                 rest = tqdm.format_interval(each * (self._bar.total - self._bar.n))
-                say(f"{each:.3g} s per update, {self._batch_size / each:.3g} samples/s, {rest} to go")
+                self._say(f"{each:.3g} s per update, {self._batch_size / each:.3g} samples/s, {rest} to go")
+
+    def _say(self, text: str) -> None:
+        if self._shown:
+            say(text)
 
     def report(self, step: int, metrics: Mapping[str, Any]) -> None:
         """Numbers of `step`."""
