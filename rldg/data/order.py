@@ -48,10 +48,10 @@ class Order:
         """The rows at the places first .. last - 1."""
         source, sample = self._mixed(first, last)
         epoch, row = np.divmod(sample, self._lengths[source])
-        for number, time in {(int(number), int(time)) for number, time in zip(source, epoch, strict=True)}:
-            here = (source == number) & (epoch == time)
+        for number, turn in set(zip(source.tolist(), epoch.tolist(), strict=True)):
+            here = (source == number) & (epoch == turn)
             if self._seed is not None:
-                row[here] = self._permutation(number, time)[row[here]]
+                row[here] = self._permutation(number, turn)[row[here]]
         return row + self._starts[source]
 
     def _mixed(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
