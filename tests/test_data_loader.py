@@ -123,6 +123,12 @@ def test_weights_decide_the_mixture_and_kept_pictures_change_nothing(folder, sou
         assert_same(keeping.batch(number), reader.batch(number))
 
 
+def test_without_augmentation_pictures_are_those_of_acting(folder, source):
+    batch = make_loader([source], config(25, shuffle=False, augment=False)).batch(0)
+    pictures = [picture for episode in open_dataset(folder) for picture in episode.steps["observation/image_wrist"]]
+    np.testing.assert_array_equal(batch["observation"]["image_wrist"][:, 0], [AUGMENTED(p) for p in pictures])
+
+
 def test_every_batch_holds_frames_of_many_episodes(tmp_path):
     episodes = [make_episode(index, length=10, size=8) for index in range(200)]
     (tmp_path / "features.json").write_text(json.dumps(episode_features(episodes[0]).to_json()))

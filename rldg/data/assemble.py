@@ -1,17 +1,16 @@
 """From numbers of steps to a batch: gathers, decodes, transforms."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from rldg.data.kept import KeptPictures
 from rldg.data.steps import StepSource
-from rldg.data.transform import DRAWS, Change, ImageTransform
+from rldg.data.transform import DRAWS, ImageTransform
 
 cv2.setNumThreads(1)  # the loader's own threads read whole batches: OpenCV's would only disturb them
 
@@ -53,11 +52,13 @@ class Assembler:
             flat["task/pad_mask_dict/language_instruction"] &= ~shown
             goals[~shown] = _NONE
         for number, camera in enumerate(self.images):
-            draws = self._draws(number, first, stride, len(rows)) if self.augment else np.full((len(rows), DRAWS), 0.5)
-            changes = self.images[camera].changes(draws)
-            flat[f"observation/image_{camera}"] = self._pictures(camera, which, history, changes)
+            transform, treatments = self.images[camera], [self.images[camera].centred] * len(rows)
+            if self.augment:
+                changes = transform.changes(self._draws(number, first, stride, len(rows)))
+                treatments = [partial(transform.changed, change=change) for change in changes]
+            flat[f"observation/image_{camera}"] = self._pictures(camera, which, history, treatments)
             if goals is not None:
-                flat[f"task/image_{camera}"] = self._pictures(camera, which, goals[:, None], changes)[:, 0]
+                flat[f"task/image_{camera}"] = self._pictures(camera, which, goals[:, None], treatments)[:, 0]
                 flat[f"task/pad_mask_dict/image_{camera}"] &= goals != _NONE
         return _nested(flat)
 
@@ -80,18 +81,20 @@ class Assembler:
         back = np.argsort(np.argsort(which, kind="stable"))
         return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
 
-    def _pictures(self, camera: str, which: np.ndarray, rows: np.ndarray, changes: list[Change]) -> np.ndarray:
-        """(B, N, height, width, 3) uint8: of each sample the pictures at its N rows, changed alike."""
+    def _pictures(
+        self, camera: str, which: np.ndarray, rows: np.ndarray, treatments: Sequence[Callable[..., np.ndarray]]
+    ) -> np.ndarray:
+        """(B, N, height, width, 3) uint8: of each sample the pictures at its N rows, treated alike."""
         transform = self.images[camera]
         readers = [self._reader(camera, number) for number in range(len(self.sources))]
         found = np.empty((*rows.shape, transform.height, transform.width, 3), np.uint8)
-        for sample, number, places, change in zip(found, which.tolist(), rows.tolist(), changes, strict=True):
+        for sample, number, places, treat in zip(found, which.tolist(), rows.tolist(), treatments, strict=True):
             for slot, row in zip(sample, places, strict=True):
                 picture = None if row == _NONE else readers[number](row)
                 if picture is None:
                     slot.fill(0)
                 else:
-                    transform.changed(picture, change, slot)
+                    treat(picture, out=slot)
         return found
 
     def _reader(self, camera: str, number: int) -> Callable[[int], np.ndarray | None]:
@@ -129,24 +132,6 @@ def _reader(source: StepSource, camera: str, transform: ImageTransform) -> Calla
         return None if picture is None else transform.resized(picture)
 
     return read
-
-
-def read_pictures(source: StepSource, camera: str, transform: ImageTransform, threads: int) -> np.ndarray:
-    """(S, height, width, 3) uint8: all pictures of a camera, resized but not changed; black where there is none."""
-    found = np.zeros((len(source), transform.height, transform.width, 3), np.uint8)
-
-    def fill(rows: range) -> None:
-        read = _reader(source, camera, transform)
-        for row in rows:
-            picture = read(row)
-            if picture is not None:
-                found[row] = picture
-
-    chunks = [range(len(source))[start : start + 64] for start in range(0, len(source), 64)]
-    with ThreadPoolExecutor(max(1, threads)) as pool:
-        for _ in tqdm(pool.map(fill, chunks), f"Decoding {camera}", len(chunks), leave=False):
-            pass
-    return found
 
 
 def _nested(flat: dict[str, Any]) -> dict[str, Any]:

@@ -59,18 +59,20 @@ class ImageTransform(BaseModel):
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 RGB as the model sees it when it acts, (height, width, 3) uint8."""
-        area, ratio = _between(self.crop_scale, 0.5), _between(self.crop_ratio, 0.5)
-        high, wide = min(1.0, (area / ratio) ** 0.5), min(1.0, (area * ratio) ** 0.5)
-        picture = self.resized(image)
-        if (high, wide) != (1.0, 1.0):
-            picture = centre_crop(picture, high, wide)
-        (change,) = self.changes(np.full((1, DRAWS), 0.5))
-        whole = replace(change, rows=slice(None), columns=slice(None))
-        return self.changed(picture, whole, np.empty((self.height, self.width, 3), np.uint8))
+        return self.centred(self.resized(image), np.empty((self.height, self.width, 3), np.uint8))
 
     def resized(self, image: np.ndarray) -> np.ndarray:
         """The first step: (height, width, 3) uint8, the very array if it fits already."""
         return resized(image, self.height, self.width, self.method)
+
+    def centred(self, image: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """A resized picture (height, width, 3) as for acting, written into `out` of the same shape."""
+        area, ratio = _between(self.crop_scale, 0.5), _between(self.crop_ratio, 0.5)
+        high, wide = min(1.0, (area / ratio) ** 0.5), min(1.0, (area * ratio) ** 0.5)
+        if (high, wide) != (1.0, 1.0):
+            image = centre_crop(image, high, wide)
+        (change,) = self.changes(np.full((1, DRAWS), 0.5))
+        return self.changed(image, replace(change, rows=slice(None), columns=slice(None)), out)
 
     def changes(self, draws: np.ndarray) -> list[Change]:
         """What to do to N pictures, from random numbers (N, 8) in [0, 1)."""
