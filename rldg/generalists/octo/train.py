@@ -9,6 +9,7 @@ from rldg.data.statistics import save_statistics
 from rldg.generalists.octo.batches import open_data
 from rldg.generalists.octo.checkpoint import STATE, STATISTICS, load_checkpoint, write_description
 from rldg.generalists.octo.config import to_json
+from rldg.generalists.octo.images import image_transform
 from rldg.generalists.octo.learner import Learner
 from rldg.generalists.octo.loop import OnCheckpoint, train
 from rldg.generalists.octo.recipes import FinetuneConfig
@@ -66,6 +67,8 @@ def finetune(
     check_batch(mesh, config.batch_size, config.accumulate)
     given = load_checkpoint(init) if init else None
     model = config.changes.surgery.apply(given.model if given else model_config(config.model))
+    for image in model.images:
+        image_transform(image, config)  # to complain of its options before anything is written
     tokenizer = text_tokenizer(model.language, given.folder if given else None) if model.language else None
     inputs = {f"data_{number}": file_hash(folder) for number, folder in enumerate(data)} | (
         {"init": given.weight_hash} if given else {}
