@@ -112,7 +112,7 @@ def open_loader(
             augment=augment,
             shard=jax.process_index(),
             shards=hosts,
-            memory_limit=int(config.memory * 2**30),
+            memory_limit=None if config.memory is None else int(config.memory * 2**30),
         ),
     )
 

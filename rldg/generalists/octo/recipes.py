@@ -89,8 +89,9 @@ class FinetuneConfig:
     validation_share: float = 0.0
     # Weights of the data sets in the mixture, in their order; by default every step counts the same.
     weights: tuple[float, ...] = ()
-    # GiB of decoded pictures to keep in memory; those of larger sets are decoded whenever they are needed.
-    memory: float = 2.0
+    # GiB of decoded pictures to keep in memory, by default a quarter of what is free; those of larger sets are decoded
+    # whenever they are needed.
+    memory: float | None = None
 
     # Updates between checkpoints. All are kept, so that success can be plotted over training.
     checkpoint_every: int = 250
