@@ -110,6 +110,7 @@ def open_loader(
             horizon=model.head.action_horizon,
             action_dim=model.head.action_dim,
             augment=augment,
+            goals=config.goals,
             shard=jax.process_index(),
             shards=hosts,
             memory_limit=None if config.memory is None else int(config.memory * 2**30),

@@ -89,8 +89,9 @@ class FinetuneConfig:
     validation_share: float = 0.0
     # Weights of the data sets in the mixture, in their order; by default every step counts the same.
     weights: tuple[float, ...] = ()
-    # GiB of decoded pictures to keep in memory, by default a quarter of what is free; those of larger sets are decoded
-    # whenever they are needed.
+    # Share of the samples that are told their task by a later picture of the episode instead of the instruction.
+    goals: float = 0.0
+    # GiB of decoded pictures to keep; those of larger sets are decoded when needed. None: a quarter of what is free.
     memory: float | None = None
 
     # Updates between checkpoints. All are kept, so that success can be plotted over training.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rldg.data.statistics import save_statistics
+from rldg.errors import UsageError
 from rldg.generalists.octo.batches import open_data
 from rldg.generalists.octo.checkpoint import STATE, STATISTICS, load_checkpoint, write_description
 from rldg.generalists.octo.config import to_json
@@ -69,6 +70,10 @@ def finetune(
     model = config.changes.surgery.apply(given.model if given else model_config(config.model))
     for image in model.images:
         image_transform(image, config)  # to complain of its options before anything is written
+    if config.goals and not any(image.goal for image in model.images):
+        raise UsageError(
+            f"goals: the model takes no goal pictures ({', '.join(image.name for image in model.images)})."
+        )
     tokenizer = text_tokenizer(model.language, given.folder if given else None) if model.language else None
     inputs = {f"data_{number}": file_hash(folder) for number, folder in enumerate(data)} | (
         {"init": given.weight_hash} if given else {}
