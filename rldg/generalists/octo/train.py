@@ -71,9 +71,7 @@ def finetune(
     for image in model.images:
         image_transform(image, config)  # to complain of its options before anything is written
     if config.goals and not any(image.goal for image in model.images):
-        raise UsageError(
-            f"goals: the model takes no goal pictures ({', '.join(image.name for image in model.images)})."
-        )
+        raise UsageError("goals: none of the model's image slots takes a goal picture.")
     tokenizer = text_tokenizer(model.language, given.folder if given else None) if model.language else None
     inputs = {f"data_{number}": file_hash(folder) for number, folder in enumerate(data)} | (
         {"init": given.weight_hash} if given else {}
