@@ -40,11 +40,7 @@ def write_durably(path: Path, *content: bytes, lasting: bool = True) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
         if lasting:
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            flush_to_disk(path.parent)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -52,6 +48,15 @@ def write_durably(path: Path, *content: bytes, lasting: bool = True) -> None:
             f"{path} could not be written: {error.strerror}; what was finished before it is whole, and the same "
             f"command continues once that is mended."
         ) from error
+
+
+def flush_to_disk(path: Path) -> None:
+    """Waits until the content of a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 from etils import epath
 
+from rldg.stage import flush_to_disk
+
 
 def as_path(text: str | os.PathLike[str]) -> Any:
     """A path on disk, or a URL as a path; both have the methods of `pathlib.Path`."""
@@ -53,20 +55,11 @@ def appearing_whole(path: Any) -> Iterator[Path]:
             with open(temporary, "rb") as source, path.open("wb") as target:
                 shutil.copyfileobj(source, target)
         else:
-            _flush(temporary)
+            flush_to_disk(temporary)
             temporary.replace(path)
-            _flush(folder)
+            flush_to_disk(folder)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    """Waits until the content of a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_text(path: Any, text: str) -> str:

@@ -33,7 +33,7 @@ from rldg.generalists.octo.recipes import FinetuneConfig
 from rldg.generalists.octo.restore import METADATA, OCDBT, WEIGHTS, read_params, what_else
 from rldg.generalists.octo.tokenizer import TextTokenizer, keep_tokenizer
 from rldg.generalists.octo.weights import NUMBERS, flat, packed, read_tree
-from rldg.stage import write_durably, write_json
+from rldg.stage import flush_to_disk, write_durably, write_json
 
 CONFIG, STATISTICS, EXAMPLE, STATE = (
     "config.json",
@@ -102,7 +102,7 @@ def save_params(folder: Path, step: int, params: Any) -> None:
         if final.exists():  # by a run that was killed before it could say so; the weights are the same
             shutil.rmtree(final)
         temporary.rename(final)
-        _sync(folder)
+        flush_to_disk(folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise StorageError(f"The weights of step {step} could not be written to {folder}: {error.strerror}.") from None
@@ -118,14 +118,6 @@ def _metadata(params: Any) -> dict[str, Any]:
             "value_metadata": {"value_type": "jax.Array", "skip_deserialize": True},
         }
     return {"tree_metadata": entries}
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def checkpoint_steps(folder: Path) -> list[int]:
