@@ -48,6 +48,10 @@ class CheckpointError(RldgError):
     """A checkpoint that is missing, broken, or of another architecture."""
 
 
+class TrainingError(RldgError):
+    """A training that cannot go on, such as one whose loss is no number any more."""
+
+
 class StorageError(RldgError):
     """A file that could not be written: the disk is full, or a quota is reached."""
 

@@ -20,7 +20,7 @@ from flax import serialization, traverse_util
 from rldg.cli import finetune as verb
 from rldg.data.writer import DatasetWriter
 from rldg.env.types import ActionContract
-from rldg.errors import CheckpointError, DatasetError, StageError, UnknownNameError, UsageError
+from rldg.errors import CheckpointError, DatasetError, StageError, TrainingError, UnknownNameError, UsageError
 from rldg.generalists.octo import config as configs
 from rldg.generalists.octo.batches import open_data, open_loader, tokenised
 from rldg.generalists.octo.changes import Changes
@@ -567,6 +567,13 @@ def test_what_cannot_be_loaded_or_trained_on_is_named(run, dataset, tmp_path):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("wandb") is not None, reason="wandb is here")
+def test_a_loss_that_is_no_number_ends_the_training_before_it_is_saved(dataset, tmp_path):
+    with pytest.raises(TrainingError, match=r"loss in .* is nan at update .*--learning-rate"):
+        finetune(debug(learning_rate=1e30, clip_gradient=0.0, warmup_steps=0), [dataset], tmp_path, seed=1)
+    for step in checkpoint_steps(tmp_path):
+        load_checkpoint(tmp_path, step)  # which refuses weights that are not finite
+
+
 def test_wandb_is_asked_for_by_name_where_it_is_missing(dataset, tmp_path):
     with pytest.raises(UsageError, match="pip install wandb"):
         finetune(DEBUG, [dataset], tmp_path, seed=1, wandb="project")

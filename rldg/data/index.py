@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import os
+import weakref
 import zipfile
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -34,10 +35,7 @@ class _OpenFile:
 
     def __init__(self, path: Path) -> None:
         self.number = os.open(path, os.O_RDONLY)
-
-    def __del__(self) -> None:
-        if hasattr(self, "number"):
-            os.close(self.number)
+        weakref.finalize(self, os.close, self.number)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """The training loop: batches in, updates, checkpoints and numbers out."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 
+from rldg.errors import TrainingError
 from rldg.generalists.octo.batches import TrainingData, open_loader, tokenised
 from rldg.generalists.octo.checkpoint import load_state, save_params, save_state
 from rldg.generalists.octo.estimate import expected_memory
@@ -57,11 +59,14 @@ def train(
     try:
         while True:
             kept = step == config.steps or (step > 0 and step % config.checkpoint_every == 0)
+            reported = kept or (step > 0 and step % config.log_every == 0)
             extra: dict[str, float] = {}
+            if reported:
+                _check(state, out)
             if kept:
                 _save(out, learner, state)
                 extra = validate(state) | (on_checkpoint(step, out) if on_checkpoint and leads() else {})
-            if kept or (step > 0 and step % config.log_every == 0):
+            if reported:
                 progress.report(step, state.metrics | extra)
             if step == config.steps:
                 frames, loss = sum(map(len, data.training)), float(state.metrics["loss"])
@@ -78,6 +83,16 @@ def train(
     finally:
         progress.close()
         loader.close()
+
+
+def _check(state: TrainState, out: Path) -> None:
+    """Nothing that is no number is saved: the checkpoints before it stay good."""
+    loss = float(state.metrics["loss"])
+    if int(state.step) and not math.isfinite(loss):
+        raise TrainingError(
+            f"The loss in {out} is {loss} at update {int(state.step)}; checkpoints before it are whole. Lower "
+            f"--learning-rate, or clip the gradient (--clip-gradient 1)."
+        )
 
 
 def _say(text: str) -> None:
