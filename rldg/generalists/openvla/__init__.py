@@ -1,0 +1,1 @@
+"""OpenVLA in PyTorch: the published model and its checkpoints, without remote code."""
