@@ -45,17 +45,31 @@ def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") ->
     published = source.startswith("hf://")
     if not published and not folder.is_dir():
         raise UnknownNameError("policy (a name, or the folder of a trained one)", text, NAMES)
-    if published or (folder / "dataset_statistics.json").exists():
+    if published or _is_generalist(folder):
+        from rldg.generalists.openvla.source import is_openvla
+
+        whole = source if published else folder
+        if is_openvla(whole):
+            if options:
+                raise UsageError(f"OpenVLA gives one action at a time, so it takes no {', '.join(options)}.")
+            from rldg.generalists.openvla.policy import load_openvla
+
+            return load_openvla(whole, at, statistics_key=statistics)
         from rldg.generalists.chunks import chunk_execution
         from rldg.generalists.octo.policy import load_octo
 
-        execution = chunk_execution(**options)
-        return load_octo(source if published else folder, at, statistics_key=statistics, execution=execution)
+        return load_octo(whole, at, statistics_key=statistics, execution=chunk_execution(**options))
     if options:
         raise UsageError(f"{folder} is no generalist, so it takes no {', '.join(options)}.")
     from rldg.specialists.policy import load_specialist
 
     return load_specialist(folder, stochastic=stochastic)
+
+
+def _is_generalist(folder: Path) -> bool:
+    """Whether a folder holds a checkpoint of a generalist, or one for each step of a run."""
+    marks = ("dataset_statistics.json", "adapter_config.json", "config.json")
+    return any((folder / mark).exists() or any(folder.glob(f"[0-9]*/{mark}")) for mark in marks)
 
 
 def _with_options(text: str) -> tuple[str, dict[str, Any]]:

@@ -1,17 +1,27 @@
 """What an OpenVLA is made of: every choice that decides its weights and its forward pass, and the named sizes."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import pydantic
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from rldg.errors import UnknownNameError
 
 _STRICT = pydantic.ConfigDict(extra="forbid")
 
+# A damaged file must not make us build a model without end.
+Width = Annotated[int, Field(gt=0, le=2**20)]
+Depth = Annotated[int, Field(gt=0, le=512)]
+
 ACTION_DIMENSIONS = 7
 BOS, EOS, SPACE, PAD = 1, 2, 29871, 32000  # Llama-2's ids; a lone space stands between "Out:" and an action
 IGNORED = -100  # the label of positions that do not count in the loss
+
+
+def _divides(number: int, whole: int, name: str) -> None:
+    if whole % number:
+        raise ValueError(f"the {name}, {whole}, is no multiple of {number}")
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -19,15 +29,18 @@ class TowerConfig:
     """A vision transformer of timm's; its features are the output of the last block but one."""
 
     name: str  # timm's, which the original's config.json gives
-    width: int
-    depth: int
-    heads: int
-    mlp_ratio: float = 4.0
-    patch: int = 14  # pixels
+    width: Width
+    depth: Depth
+    heads: Width
+    mlp_ratio: Annotated[float, Field(gt=0, le=100)] = 4.0
+    patch: Width = 14  # pixels
     layer_scale: bool = False
     class_token: bool = False
-    registers: int = 0
+    registers: Annotated[int, Field(ge=0, le=1024)] = 0
     attention_pool: bool = False  # unused, but its weights are in the original's files
+
+    def __post_init__(self) -> None:
+        _divides(self.heads, self.width, "width of the vision tower")
 
     @property
     def prefix(self) -> int:
@@ -39,15 +52,19 @@ class TowerConfig:
 class LlamaSizes:
     """The language model; the defaults are those of Llama 2 7B, which the original's config.json leaves out."""
 
-    hidden_size: int = 4096
-    intermediate_size: int = 11008
-    num_hidden_layers: int = 32
-    num_attention_heads: int = 32
-    num_key_value_heads: int = 32
-    vocab_size: int = 32064
-    max_position_embeddings: int = 2048
-    rms_norm_eps: float = 1e-6
-    rope_theta: float = 10000.0
+    hidden_size: Width = 4096
+    intermediate_size: Width = 11008
+    num_hidden_layers: Depth = 32
+    num_attention_heads: Width = 32
+    num_key_value_heads: Width = 32
+    vocab_size: Annotated[int, Field(gt=PAD, le=2**20)] = 32064
+    max_position_embeddings: Width = 2048
+    rms_norm_eps: Annotated[float, Field(gt=0)] = 1e-6
+    rope_theta: Annotated[float, Field(gt=0)] = 10000.0
+
+    def __post_init__(self) -> None:
+        _divides(2 * self.num_attention_heads, self.hidden_size, "hidden size")
+        _divides(self.num_key_value_heads, self.num_attention_heads, "number of heads")
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -58,14 +75,20 @@ class OpenVLAConfig:
     other follow the prompt, and a small head reads the action from all of them in one forward pass.
     """
 
-    towers: tuple[TowerConfig, ...]
+    towers: Annotated[tuple[TowerConfig, ...], Field(min_length=1, max_length=2)]
     llama: LlamaSizes = LlamaSizes()
-    image_size: int = 224  # pixels, square
+    image_size: Width = 224  # pixels, square
     resize: Literal["resize-naive", "resize-crop", "letterbox"] = "resize-naive"
-    bins: int = 256
-    reserved: int = 64  # ids at the end of the vocabulary that are no text; the bins are the ids before them
+    bins: Annotated[int, Field(ge=2, le=2**14)] = 256
+    reserved: Annotated[int, Field(ge=0, le=2**14)] = (
+        64  # ids at the end of the vocabulary that are no text; the bins are the ids before them
+    )
     prompt: Literal["openvla", "vicuna"] = "openvla"  # "vicuna": that of openvla-v01
     decoding: Literal["tokens", "parallel"] = "tokens"
+
+    def __post_init__(self) -> None:
+        if len({self.image_size // tower.patch for tower in self.towers} - {0}) != 1:
+            raise ValueError("the vision towers must see equally many patches, one at least")
 
     @property
     def text_vocabulary(self) -> int:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from rldg.generalists.openvla import decoding
 from rldg.generalists.openvla.config import ACTION_DIMENSIONS, EOS, IGNORED, PAD, LlamaSizes, OpenVLAConfig
@@ -145,6 +146,11 @@ class OpenVLA(nn.Module):
             use_cache=False,
         ).last_hidden_state
         return self.action_head(hidden[:, -ACTION_DIMENSIONS:])
+
+    def restore_buffers(self) -> None:
+        """Makes anew what no checkpoint holds, the frequencies of the positions; on the present default device."""
+        llama = self.language_model.model
+        llama.rotary_emb = LlamaRotaryEmbedding(config=llama.config)
 
     def checkpoint_activations(self) -> None:
         """Trades time for memory in training: activations of blocks are computed anew in the backward pass."""

@@ -1,0 +1,37 @@
+"""Weights of the language model in 8 or 4 bits, by way of bitsandbytes where it is installed."""
+
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from rldg.errors import UsageError
+
+Bits = Literal[8, 4]
+
+
+def quantise(model: Any, bits: Bits, device: str) -> Any:
+    """`model` with the linear layers of its Llama (not `lm_head`) in `bits`: LLM.int8(), or 4-bit NormalFloat.
+
+    Raises `UsageError` if bitsandbytes is not installed.
+    """
+    try:
+        import bitsandbytes as bnb  # an option: it needs a GPU of the right kind
+    except ImportError:
+        raise UsageError(
+            f"Weights in {bits} bits need bitsandbytes, which is not installed: pip install bitsandbytes."
+        ) from None
+    for name, layer in list(model.language_model.model.layers.named_modules()):
+        if not isinstance(layer, nn.Linear):
+            continue
+        made: Any
+        if bits == 8:
+            made = bnb.nn.Linear8bitLt(layer.in_features, layer.out_features, bias=False, has_fp16_weights=False)
+            made.weight = bnb.nn.Int8Params(layer.weight.data, requires_grad=False, has_fp16_weights=False)
+        else:
+            compute = torch.bfloat16
+            made = bnb.nn.Linear4bit(layer.in_features, layer.out_features, bias=False, compute_dtype=compute)
+            made.weight = bnb.nn.Params4bit(layer.weight.data, requires_grad=False, quant_type="nf4")
+        parent, _, leaf = name.rpartition(".")
+        setattr(model.language_model.model.layers.get_submodule(parent), leaf, made.to(device))
+    return model
