@@ -89,11 +89,11 @@ def load_checkpoint(
     merge: bool = True,
     bits: Bits | None = None,
 ) -> Checkpoint:
-    """The checkpoint in a folder, or on the hub (`hf://owner/name@revision`); of `step` or the last where it has several.
+    """The checkpoint in a folder, or on the hub (`hf://owner/name@revision`).
 
     Args:
         source: what the original or `rldg` wrote, or an adapter for such a thing in peft's format.
-        step: of a run that keeps several.
+        step: of a run that keeps several; its last by default.
         dtype: of the weights; as they were stored by default.
         device: where they go, one after the other.
         base: what an adapter goes onto; by default what its `adapter_config.json` names.

@@ -42,8 +42,8 @@ class ImageProcessor:
                     strict=True,
                 )
             ]
-            fill = content.get("tvf_letterbox_fill")
-            self._fill = tuple(int(value) for value in fill) if content["tvf_do_letterbox"] else None
+            fill = content["tvf_letterbox_fill"] if content["tvf_do_letterbox"] else ()
+            self._fill = tuple(int(value) for value in fill)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise CheckpointError(
                 f"{FILE} is not that of OpenVLA's processor, or is damaged: {type(error).__name__} {error}."
@@ -103,7 +103,7 @@ class ImageProcessor:
         return torch.stack([self._one(_picture(image)) for image in images])
 
     def _one(self, picture: Image.Image) -> Tensor:
-        if self._fill is not None:
+        if self._fill:
             picture = _letterbox(picture, self._fill)
         sized = {view.geometry: _tensor(_cropped(_resized(picture, view.size), view.crop)) for view in self._views}
         return torch.cat([(sized[view.geometry] - view.mean) / view.std for view in self._views])

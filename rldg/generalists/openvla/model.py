@@ -155,12 +155,12 @@ class OpenVLA(nn.Module):
     def checkpoint_activations(self) -> None:
         """Trades time for memory in training: activations of blocks are computed anew in the backward pass."""
         self.language_model.gradient_checkpointing_enable({"use_reentrant": False})
-        for tower in self.vision_backbone.children():
+        for tower in self.vision_backbone.towers():
             tower.checkpointing = True
 
 
 def llama_config(sizes: LlamaSizes) -> LlamaConfig:
-    """The language model in transformers' terms; attention is PyTorch's own, which takes flash where it can."""
+    """The language model in transformers' terms; attention is then PyTorch's own, which is flash where it can be."""
     return LlamaConfig(
         **asdict(sizes) | {"rope_theta": None},
         rope_parameters={"rope_type": "default", "rope_theta": sizes.rope_theta},
@@ -168,7 +168,6 @@ def llama_config(sizes: LlamaSizes) -> LlamaConfig:
         eos_token_id=EOS,
         tie_word_embeddings=False,
         use_cache=False,
-        attn_implementation="sdpa",
     )
 
 

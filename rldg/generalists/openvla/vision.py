@@ -141,8 +141,12 @@ class VisionBackbone(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, 3 or 6, H, W), three channels per tower and normalised for it, to (B, patches, D)."""
-        towers = self.children()
-        return torch.cat([tower(part) for tower, part in zip(towers, pixels.split(3, dim=1), strict=True)], dim=2)
+        parts = pixels.split(3, dim=1)
+        return torch.cat([tower(part) for tower, part in zip(self.towers(), parts, strict=True)], dim=2)
+
+    def towers(self) -> list[Tower]:
+        """In the order of their channels."""
+        return [tower for tower in self.children() if isinstance(tower, Tower)]
 
 
 class Projector(nn.Module):

@@ -1,4 +1,4 @@
-"""The weights of a checkpoint: one safetensors file or shards with an index, read tensor by tensor and written whole."""
+"""The weights of a checkpoint: one safetensors file, or shards with an index; read tensor by tensor, written whole."""
 
 import json
 import os
