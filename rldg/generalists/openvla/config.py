@@ -119,9 +119,7 @@ SIZES: dict[str, OpenVLAConfig] = {
     # Trains from scratch on two cores. One block per tower is used: position by position, as octo-tiny looks.
     "openvla-tiny": OpenVLAConfig(
         towers=(
-            TowerConfig(
-                "vit_tiny_patch8_reg4_dinov2", 64, 2, 4, patch=8, layer_scale=True, class_token=True, registers=4
-            ),
+            TowerConfig("vit_tiny_patch8_reg4_dinov2", 64, 2, 4, patch=8, class_token=True, registers=4),
             TowerConfig("vit_tiny_patch8_siglip_64", 64, 2, 4, patch=8, attention_pool=True),
         ),
         llama=LlamaSizes(64, 172, 2, 4, 4, max_position_embeddings=512),

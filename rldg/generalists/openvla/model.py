@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -154,17 +155,19 @@ class OpenVLA(nn.Module):
 
     def checkpoint_activations(self) -> None:
         """Trades time for memory in training: activations of blocks are computed anew in the backward pass."""
-        self.language_model.gradient_checkpointing_enable({"use_reentrant": False})
+        self.language_model.activation_checkpointing_enable({"use_reentrant": False})
         for tower in self.vision_backbone.towers():
             tower.checkpointing = True
 
 
 def llama_config(sizes: LlamaSizes) -> LlamaConfig:
     """The language model in transformers' terms; attention is then PyTorch's own, which is flash where it can be."""
+    found: dict[str, Any] = asdict(sizes)
+    rope = {"rope_type": "default", "rope_theta": found.pop("rope_theta")}
     return LlamaConfig(
-        **asdict(sizes) | {"rope_theta": None},
-        rope_parameters={"rope_type": "default", "rope_theta": sizes.rope_theta},
-        pad_token_id=PAD if sizes.vocab_size > PAD else None,
+        **found,
+        rope_parameters=rope,
+        pad_token_id=PAD,
         eos_token_id=EOS,
         tie_word_embeddings=False,
         use_cache=False,

@@ -113,8 +113,8 @@ def fill(model: nn.Module, folder: Path, dtype: torch.dtype | None, device: str)
 
 
 def _finite(tensor: Tensor) -> bool:
-    """Whether all numbers are; their sum decides at no cost of memory, unless it overflows."""
-    return bool(tensor.sum(dtype=torch.float32).isfinite()) or bool(tensor.isfinite().all())
+    """Whether all numbers are: the extremes tell, NaN included, at no cost of memory."""
+    return bool(torch.stack(tensor.aminmax()).isfinite().all())
 
 
 def write_weights(folder: Path, state: Mapping[str, Tensor], dtype: torch.dtype | None, shard: int = SHARD) -> None:
@@ -125,6 +125,7 @@ def write_weights(folder: Path, state: Mapping[str, Tensor], dtype: torch.dtype 
         file = SINGLE if len(shards) == 1 else f"model-{number:05d}-of-{len(shards):05d}.safetensors"
         tensors = {name: state[name].detach().to("cpu", dtype or state[name].dtype).contiguous() for name in names}
         save_file(tensors, folder / file, metadata={"format": "pt"})
+        (folder / file).chmod(0o644)  # safetensors makes files that nobody else may read
         with open(folder / file, "rb") as written:
             os.fsync(written.fileno())
         total += sum(tensor.nbytes for tensor in tensors.values())
