@@ -1,5 +1,6 @@
 """From what a user types for a policy to the policy."""
 
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +8,17 @@ from rldg.errors import UnknownNameError, UsageError
 from rldg.policies.base import Policy
 
 NAMES = ("expert", "teleoperator", "teleoperator:average", "teleoperator:clumsy")
-OPTIONS = {"execute": int, "ensemble": float}  # of generalists: see `rldg.generalists.chunks`
+# Of generalists. Octo's: see `rldg.generalists.chunks`; OpenVLA's: the share of pictures that is kept, and 8 or 4.
+OPTIONS = {"execute": int, "ensemble": float, "crop": float, "bits": int}
+OPENVLA = {"crop", "bits"}
 
 
 def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") -> Policy:
     """The policy that `text` names: `expert`, `teleoperator[:habits]`, the folder of a trained one, or a hub id.
 
     `FOLDER@STEP` takes a generalist's checkpoint of that step instead of its last one, `FOLDER:execute=2` carries out
-    two actions of each of its chunks, `FOLDER:ensemble=0.1` averages chunks over time. `hf://owner/name` is a published
+    two actions of each of its chunks, `FOLDER:ensemble=0.1` averages chunks over time. Of OpenVLA, `FOLDER:crop=0.9`
+    keeps the middle of its pictures, `FOLDER:bits=8` quantises its weights. `hf://owner/name` is a published
     generalist. `POLICY+teleoperator[:habits]` lets the simulated operator take over where the policy gets no further
     (`rldg.policies.intervention`).
 
@@ -50,11 +54,11 @@ def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") ->
 
         whole = source if published else folder
         if is_openvla(whole):
-            if options:
-                raise UsageError(f"OpenVLA gives one action at a time, so it takes no {', '.join(options)}.")
+            _refuse(options, "OpenVLA", options.keys() - OPENVLA)
             from rldg.generalists.openvla.policy import load_openvla
 
-            return load_openvla(whole, at, statistics_key=statistics)
+            return load_openvla(whole, at, statistics_key=statistics, **options)
+        _refuse(options, "Octo", OPENVLA)
         from rldg.generalists.chunks import chunk_execution
         from rldg.generalists.octo.policy import load_octo
 
@@ -64,6 +68,11 @@ def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") ->
     from rldg.specialists.policy import load_specialist
 
     return load_specialist(folder, stochastic=stochastic)
+
+
+def _refuse(options: dict[str, Any], kind: str, foreign: Set[str]) -> None:
+    if unfit := sorted(options.keys() & foreign):
+        raise UsageError(f"{kind} has no option {', '.join(unfit)}.")
 
 
 def _is_generalist(folder: Path) -> bool:

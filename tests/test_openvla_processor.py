@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rldg.data.crop import centre_crop
+from rldg.data.loader import LoaderConfig, make_loader
 from rldg.data.normalisation import Normalisation
 from rldg.data.reader import open_dataset
 from rldg.data.resize import resized
 from rldg.data.statistics import compute_statistics
 from rldg.data.steps import StepSource
+from rldg.data.transform import ImageTransform
 from rldg.errors import CheckpointError, UsageError
 from rldg.generalists.openvla.action_tokenizer import ActionTokenizer
-from rldg.generalists.openvla.config import OpenVLAConfig, SIGLIP, model_config
+from rldg.generalists.openvla.config import SIGLIP, OpenVLAConfig, model_config
 from rldg.generalists.openvla.images import ImageProcessor
 from rldg.generalists.openvla.processor import Processor
 from rldg.generalists.openvla.statistics import restored, statistics_of
@@ -194,19 +196,24 @@ def test_a_data_set_gives_what_the_originals_loader_gives():
     computed = compute_statistics(dataset)
     for name in ("mean", "std", "min", "max", "q01", "q99"):
         np.testing.assert_allclose(computed["action"][name], statistics["action"][name], atol=1e-6)
-    scale = Normalisation.of(statistics, mode="bounds")
-    raw = arrays("rlds", "tfds_raw.npz")
-    assert len(dataset) == wanted["n_train_trajectories"]
-    for number, entry in enumerate(dataset.entries):
-        episode = StepSource(
-            dataset.filter(lambda other, entry=entry: other is entry),
-            {"primary": "observation/image"},
-            action_normalisation=scale,
-        )
-        match = next(
-            n
-            for n in range(6)
-            if len(raw[f"train_{number}_action"]) == len(wanted[f"train_{n}_timestep"])
-            and np.allclose(episode.actions, wanted[f"train_{n}_normalized_action"], atol=1e-5)
-        )
-        assert set(wanted[f"train_{match}_language"]) <= set(episode.instructions)
+    source = StepSource(
+        dataset, {"primary": "observation/image"}, action_normalisation=Normalisation.of(statistics, mode="bounds")
+    )
+    config = LoaderConfig(
+        len(source.actions),
+        {"primary": ImageTransform(height=224, width=224)},
+        shuffle=False,
+        epochs=1,
+        threads=0,
+    )
+    (batch,) = make_loader([source], config)
+    ends = np.cumsum([entry.length for entry in dataset.entries])
+    assert len(ends) == wanted["n_train_trajectories"]
+    texts = batch["task"]["language_instruction"].tolist()
+    for number, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        actions = batch["action"][start:end, 0, 0]
+        np.testing.assert_allclose(actions, wanted[f"train_{number}_normalized_action"], atol=1e-5)
+        assert texts[start:end] == wanted[f"train_{number}_language"].tolist()
+        for row, name in ((start, "first"), (end - 1, "last")):
+            found = batch["observation"]["image_primary"][row, 0].astype(int)
+            assert np.abs(found - wanted[f"train_{number}_image_primary_{name}"]).max() <= 1

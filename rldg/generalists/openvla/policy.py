@@ -1,11 +1,12 @@
 """`OpenVLAPolicy`: a trained OpenVLA as a policy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from rldg.data.crop import centre_crop
 from rldg.data.transform import ImageTransform
 from rldg.env.types import ActionContract, Observation
 from rldg.errors import CheckpointError, UsageError
@@ -32,9 +33,12 @@ class OpenVLAPolicy(Policy):
         statistics_key: of the data set by whose statistics to un-normalise; the only one by default.
         stochastic: whether to sample.
         temperature: of the samples.
+        crop: share of a picture's area that is kept, its middle, for checkpoints that do not say how they were trained:
+            the original evaluates models that it trained on random crops at 0.9.
 
     Raises:
         CheckpointError: there are no such statistics, or several and no key.
+        UsageError: the crop is no share, or the checkpoint says itself what is done to pictures.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class OpenVLAPolicy(Policy):
         statistics_key: str = "",
         stochastic: bool = False,
         temperature: float = 1.0,
+        crop: float | None = None,
     ) -> None:
         key, self._statistics = statistics_of(checkpoint.norm_stats, statistics_key)
         if checkpoint.config.decoding == "parallel" and stochastic:
@@ -61,6 +66,7 @@ class OpenVLAPolicy(Policy):
         self._checkpoint, self._temperature = checkpoint, temperature
         self._contract = checkpoint.action_contract
         self._camera = next(iter(checkpoint.image_sizes))
+        self._treated = _treatment(checkpoint.images.get(self._camera), crop, checkpoint.config.image_size)
         self._instruction = ""
         self._generator = torch.Generator().manual_seed(0)
 
@@ -108,8 +114,7 @@ class OpenVLAPolicy(Policy):
             generators: one per image, to sample; None: greedy.
         """
         model, processor = self._checkpoint.model, self._checkpoint.processor
-        treatment: ImageTransform | None = self._checkpoint.images.get(self._camera)
-        pictures = [treatment(image) for image in images] if treatment else images
+        pictures = [self._treated(image) for image in images]
         batch = processor([processor.inference_prompt(text) for text in instructions], pictures)
         weight = model.projector.fc1.weight
         ids, mask = batch["input_ids"].to(weight.device), batch["attention_mask"].to(weight.device)
@@ -119,13 +124,28 @@ class OpenVLAPolicy(Policy):
             if actions.shape[1] != len(self._statistics["low"]):
                 raise CheckpointError("The statistics are of actions of another size than the model's.")
         else:
-            temperature = self._temperature if generators is not None else 0.0
-            count = len(self._statistics["low"])
+            sampled = generators is not None
             tokens = model.generate_actions(
-                ids, mask, pixels, temperature=temperature, generators=generators, dimensions=count
+                ids,
+                mask,
+                pixels,
+                temperature=self._temperature if sampled else 0.0,
+                generators=generators,
+                restricted=sampled,  # a word drawn by chance would be an extreme action
+                dimensions=len(self._statistics["low"]),
             )
             actions = processor.actions.decode(tokens.cpu().numpy())
         return restored(actions, self._statistics)
+
+
+def _treatment(trained: ImageTransform | None, crop: float | None, size: int) -> Callable[[np.ndarray], np.ndarray]:
+    """What is done to a picture before the processor."""
+    if crop is None:
+        return trained or (lambda image: image)
+    if trained is not None or not 0 < crop <= 1:
+        what = "the checkpoint knows its own" if trained else f"got {crop}"
+        raise UsageError(f"A crop is a share of the area, above 0 and up to 1, of foreign checkpoints only; {what}.")
+    return lambda image: centre_crop(image, crop**0.5, crop**0.5, (size, size))
 
 
 def _generator(seed: int) -> torch.Generator:
@@ -139,6 +159,7 @@ def load_openvla(
     *,
     statistics_key: str = "",
     stochastic: bool = False,
+    crop: float | None = None,
     bits: Bits | None = None,
     device: str | None = None,
 ) -> OpenVLAPolicy:
@@ -154,7 +175,7 @@ def load_openvla(
     if place == "cpu" and _size(folder) < _SMALL:
         dtype = torch.float32
     checkpoint = load_checkpoint(source, step, dtype=dtype, device=place, bits=bits)
-    return OpenVLAPolicy(checkpoint, statistics_key=statistics_key, stochastic=stochastic)
+    return OpenVLAPolicy(checkpoint, statistics_key=statistics_key, stochastic=stochastic, crop=crop)
 
 
 def _size(folder: Path) -> int:

@@ -1,6 +1,6 @@
 """Weights of the language model in 8 or 4 bits, by way of bitsandbytes where it is installed."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
@@ -15,6 +15,8 @@ def quantise(model: Any, bits: Bits, device: str) -> Any:
 
     Raises `UsageError` if bitsandbytes is not installed.
     """
+    if bits not in get_args(Bits):
+        raise UsageError(f"Weights are quantised to 8 or 4 bits, not to {bits}.")
     try:
         import bitsandbytes as bnb  # an option: it needs a GPU of the right kind
     except ImportError:

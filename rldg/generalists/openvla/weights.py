@@ -1,6 +1,7 @@
 """The weights of a checkpoint: one safetensors file, or shards with an index; read tensor by tensor, written whole."""
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -96,10 +97,12 @@ def _opened(file: Path, device: str = "cpu") -> safe_open:
 def fill(model: nn.Module, folder: Path, dtype: torch.dtype | None, device: str) -> None:
     """Puts a checkpoint's weights into a model on the meta device, each straight to its device and type.
 
-    The files are mapped anew for each tensor, so that no more than one of them is in memory besides the model. Raises
-    `CheckpointError` as `places`, and if a number is not finite.
+    The files are mapped anew for each tensor, so that no more than one is in memory besides the model, and the largest
+    come first, so that it is a small one at the end. Raises `CheckpointError` as `places`, and if a number is not
+    finite.
     """
-    for name, place in places(folder, model.state_dict()).items():
+    found = places(folder, model.state_dict())
+    for name, place in sorted(found.items(), key=lambda entry: -math.prod(entry[1].shape)):
         with _opened(place.file, device) as content:
             tensor = content.get_tensor(name)
             if not _finite(tensor):
