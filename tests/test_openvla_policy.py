@@ -10,13 +10,13 @@ from rldg.cli.main import dispatch
 from rldg.data.transform import RLDG_OPENVLA
 from rldg.env.types import ActionContract
 from rldg.errors import CheckpointError, ContractError, UsageError
-from rldg.generalists.openvla.checkpoint import Extension
+from rldg.generalists.openvla.checkpoint import Extension, load_checkpoint
 from rldg.generalists.openvla.policy import OpenVLAPolicy, load_openvla
 from rldg.policies.frame import FramePolicy
 from rldg.resolve import load_policy
 from rldg.rollout.loop import check_contract
 from rldg.tasks import load_task
-from tests.openvla_golden import SHARED, needs_shared, picture, read, write
+from tests.openvla_golden import SHARED, arrays, batch, needs_shared, picture, read, write
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +49,6 @@ def test_a_key_that_decides_nothing_is_answered_with_the_valid_ones(key, said):
 
 @needs_shared
 def test_an_adapters_merged_model_predicts_what_the_originals_did():
-    from rldg.generalists.openvla.checkpoint import load_checkpoint
-    from tests.openvla_golden import arrays
-
     merged = load_checkpoint(SHARED / "lora" / "adapter_step1", base=SHARED / "model", dtype=torch.float32)
     policy = OpenVLAPolicy(merged, statistics_key="tiny_bridge")
     found = policy.predict({"primary": picture("img0.png")}, read("prompts.json")["instructions"][0])
@@ -116,10 +113,22 @@ def test_a_foreign_checkpoint_is_shown_the_crop_that_is_asked_for():
 
 def test_quantised_weights_say_what_they_need(checkpoint, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "bitsandbytes", None)
-    with pytest.raises(UsageError, match="pip install bitsandbytes"):
+    with pytest.raises(UsageError, match="bitsandbytes, which is not installed"):
         load_policy(f"{checkpoint}:bits=4")
     with pytest.raises(UsageError, match="8 or 4 bits, not to 3"):
         load_policy(f"{checkpoint}:bits=3")
+
+
+@needs_shared
+@pytest.mark.parametrize(("bits", "difference"), [(8, 0.05), (4, 0.3)])
+def test_quantised_weights_stay_near_the_others(bits, difference):
+    pytest.importorskip("bitsandbytes")
+    inputs, losses = batch(), []
+    for chosen in (None, bits):
+        model = load_checkpoint(SHARED / "model", dtype=torch.float32, bits=chosen).model
+        with torch.inference_mode():
+            losses.append(model(**inputs).loss.item())
+    assert 0 < abs(losses[1] - losses[0]) < difference
 
 
 class Env:

@@ -45,7 +45,7 @@ if ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
 fi
 
 echo "Installing into $VENV (3.1 GB on disk when done, some minutes)"
-"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,openvla]'
 
 renders() { "$VENV/bin/python" -c 'import sys; from rldg.doctor import rendering; sys.exit(rendering().status == "fault")'; }
 renders || apt_install "Off-screen rendering" libegl1 libgl1

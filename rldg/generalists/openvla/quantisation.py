@@ -21,7 +21,7 @@ def quantise(model: Any, bits: Bits, device: str) -> Any:
         import bitsandbytes as bnb  # an option: it needs a GPU of the right kind
     except ImportError:
         raise UsageError(
-            f"Weights in {bits} bits need bitsandbytes, which is not installed: pip install bitsandbytes."
+            f"Weights in {bits} bits need bitsandbytes, which is not installed: pip install 'rldg[quantised]'."
         ) from None
     for name, layer in list(model.language_model.model.layers.named_modules()):
         if not isinstance(layer, nn.Linear):
