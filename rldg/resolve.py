@@ -8,19 +8,19 @@ from rldg.errors import UnknownNameError, UsageError
 from rldg.policies.base import Policy
 
 NAMES = ("expert", "teleoperator", "teleoperator:average", "teleoperator:clumsy")
-# Of generalists. Octo's: see `rldg.generalists.chunks`; OpenVLA's: the share of pictures that is kept, and 8 or 4.
-OPTIONS = {"execute": int, "ensemble": float, "crop": float, "bits": int}
-OPENVLA = {"crop", "bits"}
+# Of generalists. Octo's: see `rldg.generalists.chunks`; OpenVLA's: see `rldg.generalists.openvla.policy`.
+OPTIONS = {"execute": int, "ensemble": float, "crop": float, "bits": int, "compiled": int}
+OPENVLA = {"crop", "bits", "compiled"}
 
 
 def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") -> Policy:
     """The policy that `text` names: `expert`, `teleoperator[:habits]`, the folder of a trained one, or a hub id.
 
-    `FOLDER@STEP` takes a generalist's checkpoint of that step instead of its last one, `FOLDER:execute=2` carries out
-    two actions of each of its chunks, `FOLDER:ensemble=0.1` averages chunks over time. Of OpenVLA, `FOLDER:crop=0.9`
-    keeps the middle of its pictures, `FOLDER:bits=8` quantises its weights. `hf://owner/name` is a published
-    generalist. `POLICY+teleoperator[:habits]` lets the simulated operator take over where the policy gets no further
-    (`rldg.policies.intervention`).
+    `FOLDER@STEP` takes a generalist's checkpoint of that step instead of its last one. Of Octo, `FOLDER:execute=2`
+    carries out two actions of each chunk, and `FOLDER:ensemble=0.1` averages chunks over time; of OpenVLA,
+    `FOLDER:crop=0.9` keeps the middle of pictures, `FOLDER:bits=8` quantises weights, and `FOLDER:compiled=1` decodes
+    faster on a GPU. `hf://owner/name` is a published generalist. `POLICY+teleoperator[:habits]` lets the simulated
+    operator take over where the policy gets no further (`rldg.policies.intervention`).
 
     `stochastic` lets a specialist sample its actions, as the paper's roll-outs do; others ignore it. `statistics`
     chooses by which of its data sets a generalist un-normalises; the first one by default.

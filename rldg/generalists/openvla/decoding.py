@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, LlamaForCausalLM
+from transformers import Cache, DynamicCache, LlamaForCausalLM, StaticCache
 
 from rldg.errors import UsageError
 from rldg.generalists.openvla.config import PAD, SPACE
+
+ROUNDED = 64  # to multiples of it, lengths of fixed memory: other instructions seldom compile anew
 
 Chooser = Callable[[Tensor], Tensor]  # from logits (B, vocabulary) to token ids (B,)
 
@@ -48,30 +50,76 @@ def chooser(
     return choose
 
 
-def decode(language: LlamaForCausalLM, embeddings: Tensor, mask: Tensor, count: int, choose: Chooser) -> Tensor:
-    """Token ids (B, count) that follow embedded prompts (B, S, D), padded at the right as `mask` (B, S) says.
+def next_logits(
+    language: LlamaForCausalLM, tokens: Tensor, mask: Tensor | None, positions: Tensor, cache: Cache
+) -> Tensor:
+    """Logits (B, vocabulary) after one token more (B, 1) at `positions` (B, 1); the cache grows by it."""
+    hidden = language.model(
+        input_ids=tokens, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+    ).last_hidden_state
+    return language.lm_head(hidden[:, 0])
+
+
+class Decoder:
+    """Decodes with keys and values in memory that grows; fit for any device and any lengths.
 
     Logits are computed of the last token only. A token's position counts what its own row holds, so that rows of
     different lengths do not notice each other.
     """
-    cache = DynamicCache(config=language.config)
-    lengths = mask.sum(dim=1)
-    padded = bool((lengths < mask.shape[1]).any())
+
+    def __call__(
+        self, language: LlamaForCausalLM, embeddings: Tensor, mask: Tensor, count: int, choose: Chooser
+    ) -> Tensor:
+        """Token ids (B, count) that follow embedded prompts (B, S, D), padded at the right as `mask` (B, S) says."""
+        cache = DynamicCache(config=language.config)
+        padded = bool((~mask).any())
+        logits = _first_logits(language, embeddings, mask, mask if padded else None, cache)
+        tokens = [choose(logits)]
+        for step in range(count - 1):
+            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+            place = mask.sum(dim=1, keepdim=True) - 1
+            logits = next_logits(language, tokens[step][:, None], mask if padded else None, place, cache)
+            tokens.append(choose(logits))
+        return torch.stack(tokens, dim=1)
+
+
+class StaticDecoder:
+    """Decodes with keys and values in fixed memory, so that the step per token can be compiled, to a CUDA graph say.
+
+    On a GPU the 7B spends most of a token's time on launching kernels; a graph launches them at once. Compiling takes
+    up to minutes at the first call, and again when the batch or the rounded length of the prompts changes.
+    """
+
+    def __init__(self, step: Callable[..., Tensor] | None = None) -> None:
+        self._step = step or torch.compile(next_logits, mode="reduce-overhead")
+        self._caches: dict[tuple[int, int], StaticCache] = {}
+
+    def __call__(
+        self, language: LlamaForCausalLM, embeddings: Tensor, mask: Tensor, count: int, choose: Chooser
+    ) -> Tensor:
+        """As `Decoder`, whose answers these are."""
+        batch, length = mask.shape
+        room = -(-(length + count) // ROUNDED) * ROUNDED
+        cache = self._caches.get((batch, room))
+        if cache is None:
+            self._caches = {(batch, room): (cache := StaticCache(config=language.config, max_cache_len=room))}
+        cache.reset()
+        seen = torch.nn.functional.pad(mask, (0, room - length))
+        causal = torch.ones(length, room, dtype=torch.bool, device=mask.device).tril()
+        logits = _first_logits(language, embeddings, mask, (causal & seen[:, None, :])[:, None], cache)
+        tokens, place = [choose(logits)], mask.sum(dim=1, keepdim=True)
+        for step in range(count - 1):
+            seen[:, length + step] = True
+            logits = self._step(language, tokens[step][:, None], seen[:, None, None, :], place + step, cache)
+            tokens.append(choose(logits))
+        return torch.stack(tokens, dim=1)
+
+
+def _first_logits(
+    language: LlamaForCausalLM, embeddings: Tensor, mask: Tensor, attention: Tensor | None, cache: Cache
+) -> Tensor:
+    """Logits (B, vocabulary) after the last token of each row; the cache holds the rows then."""
     hidden = language.model(
-        inputs_embeds=embeddings, attention_mask=mask if padded else None, past_key_values=cache, use_cache=True
+        inputs_embeds=embeddings, attention_mask=attention, past_key_values=cache, use_cache=True
     ).last_hidden_state
-    last = hidden[torch.arange(len(hidden), device=hidden.device), lengths - 1]
-    tokens = []
-    for step in range(count):
-        tokens.append(choose(language.lm_head(last)))
-        if step == count - 1:
-            break
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-        last = language.model(
-            input_ids=tokens[-1][:, None],
-            attention_mask=mask if padded else None,
-            position_ids=(lengths + step)[:, None],
-            past_key_values=cache,
-            use_cache=True,
-        ).last_hidden_state[:, 0]
-    return torch.stack(tokens, dim=1)
+    return language.lm_head(hidden[torch.arange(len(hidden), device=hidden.device), mask.sum(dim=1) - 1])

@@ -44,6 +44,7 @@ class OpenVLA(nn.Module):
         self.vision_backbone = VisionBackbone(config.towers, config.image_size)
         self.projector = Projector(config.towers, config.llama.hidden_size)
         self.language_model = LlamaForCausalLM(llama_config(config.llama))
+        self.decoder: decoding.Decoder | decoding.StaticDecoder = decoding.Decoder()
         if config.decoding == "parallel":
             self.action_head = ActionHead(config.llama.hidden_size)
 
@@ -100,7 +101,7 @@ class OpenVLA(nn.Module):
         loss = F.cross_entropy(logits[:, :-1].float().flatten(0, 1), wanted.flatten(), ignore_index=IGNORED)
         return Output(logits, loss, labels)
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference mode, whose tensors compiled code cannot change
     def generate_actions(
         self,
         input_ids: Tensor,
@@ -128,7 +129,7 @@ class OpenVLA(nn.Module):
         embeddings, mask = self.embed(prompts, mask, pixel_values)
         allowed = self.config.text_vocabulary - self.config.bins if restricted else None
         choose = decoding.chooser(temperature, generators, allowed, self.config.text_vocabulary)
-        return decoding.decode(self.language_model, embeddings, mask, dimensions, choose)
+        return self.decoder(self.language_model, embeddings, mask, dimensions, choose)
 
     @torch.inference_mode()
     def predict_actions(self, input_ids: Tensor, attention_mask: Tensor | None, pixel_values: Tensor) -> Tensor:
