@@ -42,7 +42,7 @@ class Args:
     train: tuple[tuple[str, int], ...] = ((GOLDEN, 3), ("openvla-tiny", 32))
     device: str = "cpu"
     dtype: str = "float32"
-    # Decode in compiled steps (CUDA graphs on a GPU).
+    # Act with compiled towers and decoding steps (CUDA graphs on a GPU).
     compiled: bool = False
     # Recompute activations in the backward pass.
     checkpoint_blocks: bool = False
@@ -105,13 +105,12 @@ def memory(device: str) -> dict[str, float]:
 def acting(name: str, args: Args) -> dict[str, float]:
     """First answer and later ones."""
     from rldg.generalists.openvla.checkpoint import Checkpoint
-    from rldg.generalists.openvla.decoding import StaticDecoder
     from rldg.generalists.openvla.policy import OpenVLAPolicy
     from rldg.generalists.openvla.processor import Processor
 
     model = random_model(name, args).eval()
     if args.compiled:
-        model.decoder = StaticDecoder()
+        model.compile_for_acting()
     statistics = {"random": {"action": {"q01": [-1.0] * 7, "q99": [1.0] * 7}}}
     found = Checkpoint(model.config, model, Processor(model.config), statistics, "", Path())
     policy = OpenVLAPolicy(found)

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rldg.errors import CheckpointError, RldgError, StorageError
+from rldg.errors import CheckpointError, RldgError, StorageError, UsageError
 from rldg.generalists.openvla.checkpoint import OWN, load_checkpoint, save_checkpoint
 from rldg.generalists.openvla.config import LlamaSizes, model_config
 from rldg.generalists.openvla.source import is_openvla
@@ -106,6 +106,8 @@ def test_parallel_decoding_is_kept_in_the_checkpoint(tmp_path):
     image = {"wrist_1": np.zeros((48, 48, 3), np.uint8)}
     action = load_policy(str(tmp_path / "c")).predict(image, "go")
     assert action.shape == (1, 7) and np.isfinite(action).all()
+    with pytest.raises(UsageError, match="nothing to sample"):
+        load_policy(str(tmp_path / "c")).predict(image, "go", seed=1)
 
 
 def test_a_run_of_several_steps_gives_its_last_or_the_one_asked_for(tmp_path):
@@ -198,6 +200,8 @@ def test_adapters_that_fit_nothing_are_refused(checkpoint, tmp_path):
         (folder / "adapter_config.json").write_text(json.dumps(content))
         with pytest.raises(CheckpointError, match=said):
             load_checkpoint(folder)
+    with pytest.raises(CheckpointError, match=r"lacks config\.json"):  # its own base
+        load_checkpoint(folder, base=folder)
     weights = load_file(folder / "adapter_model.safetensors")
     save_file({name: value[:1].contiguous() for name, value in weights.items()}, folder / "adapter_model.safetensors")
     with pytest.raises(CheckpointError, match="cannot be put onto its model"):

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from rldg.errors import UnknownNameError, UsageError
 from rldg.generalists.openvla.config import PAD, SPACE, model_config
-from rldg.generalists.openvla.decoding import Decoder, StaticDecoder, next_logits
+from rldg.generalists.openvla.decoding import Decoder, StaticDecoder
 from rldg.generalists.openvla.model import OpenVLA
 from rldg.generalists.openvla.original_config import model_from_original
 from rldg.generalists.openvla.processor import Processor
@@ -125,7 +125,7 @@ def test_logits_of_every_generated_token_are_the_originals(golden):
 @needs_shared
 def test_decoding_in_fixed_memory_gives_the_same_tokens(golden):
     pixels = batch()["pixel_values"]
-    golden.model.decoder = StaticDecoder(next_logits)
+    golden.model.decoder = StaticDecoder()
     for side in ("left", "right"):  # the second in the memory of the first
         ids, mask = prompts(side)
         found = golden.model.generate_actions(ids, mask, pixels)
@@ -141,15 +141,15 @@ def test_decoding_in_fixed_memory_gives_the_same_tokens(golden):
 @needs_shared
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")  # of the compiler itself
-def test_compiled_decoding_gives_the_same_tokens(golden):
-    golden.model.decoder = StaticDecoder(torch.compile(next_logits, fullgraph=True))
+def test_compiled_decoding_gives_the_same_tokens():
+    model = whole().model
+    model.compile_for_acting()
     ids, mask = prompts()
     for _ in range(2):
-        found = golden.model.generate_actions(ids, mask, batch()["pixel_values"])
+        found = model.generate_actions(ids, mask, batch()["pixel_values"])
         for number in range(3):
             wanted = arrays("predict_action.npz")[f"ids_{number}_tiny_bridge"]
             np.testing.assert_array_equal(found[number].numpy(), wanted)
-    golden.model.decoder = Decoder()
 
 
 @needs_shared

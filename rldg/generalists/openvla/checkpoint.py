@@ -105,11 +105,12 @@ def load_checkpoint(
         UsageError: bitsandbytes is wanted and not installed.
     """
     folder = local_folder(source, step)
+    place = device if bits is None else "cpu"  # a GPU need not hold what is quantised later
     try:
         if not (folder / ADAPTER).is_file():
-            found = _whole(folder, dtype, device)
+            found = _whole(folder, dtype, place)
         else:
-            below = load_checkpoint(base or base_of(folder), dtype=dtype, device=device)
+            below = _whole(local_folder(base or base_of(folder)), dtype, place)
             found = replace(below, model=adapted(below.model, folder, merge=merge), folder=folder)
             found = replace(found, weight_hash=_hash([folder / "adapter_model.safetensors"], below.weight_hash))
             if (folder / CONFIG).is_file():

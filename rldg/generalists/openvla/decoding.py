@@ -32,7 +32,9 @@ def before_action(input_ids: Tensor, attention_mask: Tensor | None) -> tuple[Ten
 def chooser(
     temperature: float, generators: Sequence[torch.Generator] | None, first: int | None = None, end: int | None = None
 ) -> Chooser:
-    """Greedy at temperature 0, else one draw per row from its own generator; among ids `first` .. `end` - 1 if given.
+    """Greedy at temperature 0, else one draw per row from its own generator (of the CPU).
+
+    With `first` and `end`, only ids from `first` to `end` - 1 are chosen among.
 
     Raises `UsageError` if the temperature is negative, or there is one and no generators.
     """
@@ -43,9 +45,9 @@ def chooser(
         among, offset = (logits, 0) if first is None else (logits[:, first:end], first)
         if not temperature:
             return among.argmax(-1) + offset
-        shares = (among.float() / temperature).softmax(-1)
+        shares = (among.float() / temperature).softmax(-1).cpu()  # where a seed draws the same on every machine
         drawn = [torch.multinomial(row, 1, generator=g) for row, g in zip(shares, generators or (), strict=True)]
-        return torch.cat(drawn) + offset
+        return torch.cat(drawn).to(logits.device) + offset
 
     return choose
 
@@ -90,8 +92,8 @@ class StaticDecoder:
     up to minutes at the first call, and again when the batch or the rounded length of the prompts changes.
     """
 
-    def __init__(self, step: Callable[..., Tensor] | None = None) -> None:
-        self._step = step or torch.compile(next_logits, mode="reduce-overhead")
+    def __init__(self, step: Callable[..., Tensor] = next_logits) -> None:
+        self._step = step
         self._caches: dict[tuple[int, int], StaticCache] = {}
 
     def __call__(

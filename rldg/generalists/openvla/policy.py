@@ -11,7 +11,7 @@ from rldg.data.transform import ImageTransform
 from rldg.env.types import ActionContract, Observation
 from rldg.errors import CheckpointError, UsageError
 from rldg.generalists.openvla.checkpoint import Checkpoint, load_checkpoint
-from rldg.generalists.openvla.decoding import StaticDecoder
+from rldg.generalists.openvla.config import ACTION_DIMENSIONS
 from rldg.generalists.openvla.quantisation import Bits
 from rldg.generalists.openvla.source import local_folder
 from rldg.generalists.openvla.statistics import restored, statistics_of
@@ -52,8 +52,9 @@ class OpenVLAPolicy(Policy):
         crop: float | None = None,
     ) -> None:
         key, self._statistics = statistics_of(checkpoint.norm_stats, statistics_key)
-        if checkpoint.config.decoding == "parallel" and stochastic:
-            raise UsageError("A model that decodes in parallel gives one action, so there is nothing to sample.")
+        self._parallel = checkpoint.config.decoding == "parallel"
+        if self._parallel and len(self._statistics["low"]) != ACTION_DIMENSIONS:
+            raise CheckpointError(f"The statistics of '{key}' are of actions of another size than the model's.")
         self.stochastic = stochastic
         self.metadata = PolicyMetadata(
             kind="openvla",
@@ -113,6 +114,9 @@ class OpenVLAPolicy(Policy):
             images: (H, W, 3) uint8 RGB each, of any size.
             instructions: one per image.
             generators: one per image, to sample; None: greedy.
+
+        Raises:
+            UsageError: a sample is asked for of a model that decodes in parallel, or a picture is no picture.
         """
         model, processor = self._checkpoint.model, self._checkpoint.processor
         pictures = [self._treated(image) for image in images]
@@ -120,10 +124,10 @@ class OpenVLAPolicy(Policy):
         weight = model.projector.fc1.weight
         ids, mask = batch["input_ids"].to(weight.device), batch["attention_mask"].to(weight.device)
         pixels = batch["pixel_values"].to(weight.device, weight.dtype)
-        if processor.config.decoding == "parallel":
+        if self._parallel:
+            if generators is not None:
+                raise UsageError("A model that decodes in parallel gives one action, so there is nothing to sample.")
             actions = model.predict_actions(ids, mask, pixels).double().cpu().numpy()
-            if actions.shape[1] != len(self._statistics["low"]):
-                raise CheckpointError("The statistics are of actions of another size than the model's.")
         else:
             sampled = generators is not None
             tokens = model.generate_actions(
@@ -179,7 +183,7 @@ def load_openvla(
         dtype = torch.float32
     checkpoint = load_checkpoint(source, step, dtype=dtype, device=place, bits=bits)
     if compiled:
-        checkpoint.model.decoder = StaticDecoder()
+        checkpoint.model.compile_for_acting()
     return OpenVLAPolicy(checkpoint, statistics_key=statistics_key, stochastic=stochastic, crop=crop)
 
 

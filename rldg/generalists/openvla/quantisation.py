@@ -11,7 +11,7 @@ Bits = Literal[8, 4]
 
 
 def quantise(model: Any, bits: Bits, device: str) -> Any:
-    """`model` with the linear layers of its Llama (not `lm_head`) in `bits`: LLM.int8(), or 4-bit NormalFloat.
+    """`model` on `device`, the linear layers of its Llama (not `lm_head`) in `bits`: LLM.int8(), or 4-bit NormalFloat.
 
     Raises `UsageError` if bitsandbytes is not installed.
     """
@@ -36,4 +36,4 @@ def quantise(model: Any, bits: Bits, device: str) -> Any:
             made.weight = bnb.nn.Params4bit(layer.weight.data, requires_grad=False, quant_type="nf4")
         parent, _, leaf = name.rpartition(".")
         setattr(model.language_model.model.layers.get_submodule(parent), leaf, made.to(device))
-    return model
+    return model.to(device)

@@ -70,8 +70,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _latest(folder: Path) -> Path:
+    if any((folder / mark).is_file() for mark in (CONFIG, ADAPTER)):
+        return folder
     steps = checkpoint_steps(folder)
-    return folder / str(steps[-1]) if steps and not (folder / CONFIG).is_file() else folder
+    return folder / str(steps[-1]) if steps else folder
 
 
 def _peek(path: Path) -> dict[str, Any]:
