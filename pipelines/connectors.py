@@ -17,7 +17,8 @@ import tyro
 
 from pipelines.demo import ARMS, say
 from pipelines.verbs import carry_out
-from rldg.cli import collect, evaluate, finetune, report, train
+from rldg.cli import collect, evaluate, report, train
+from rldg.cli.finetune import octo
 from rldg.cli.output import table
 from rldg.errors import RldgError
 from rldg.evaluation.compare import compare, find_evaluations
@@ -74,8 +75,7 @@ def run(args: Args) -> None:
     say("generalists: one Octo per kind of data, on all three seen connectors")
     carry_out(
         *(
-            finetune.Args(
-                "octo",
+            octo.Args(
                 data=tuple(out / "data" / arm / task for task in SEEN),
                 out=out / "generalists" / arm,
                 seed=args.seed,

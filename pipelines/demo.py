@@ -19,7 +19,8 @@ import tyro
 from pipelines import curve
 from pipelines.summary import DemoSummary, Runs, write_summary
 from pipelines.verbs import carry_out
-from rldg.cli import collect, evaluate, finetune, report, train
+from rldg.cli import collect, evaluate, report, train
+from rldg.cli.finetune import octo
 from rldg.errors import RldgError
 from rldg.generalists.octo.recipes import FinetuneConfig
 from rldg.stage import write_json
@@ -103,10 +104,10 @@ def train_generalists(args: Args) -> Runs:
     return runs
 
 
-def fine_tuning(args: Args, arm: str, out: Path, seed: int) -> finetune.Args:
+def fine_tuning(args: Args, arm: str, out: Path, seed: int) -> octo.Args:
     """One arm's training; the recipe is the same for both."""
     config = FinetuneConfig(steps=args.updates, checkpoint_every=max(1, args.updates // POINTS))
-    return finetune.Args("octo", data=(args.out / "data" / arm,), out=out, seed=seed, config=config)
+    return octo.Args(data=(args.out / "data" / arm,), out=out, seed=seed, config=config)
 
 
 def evaluate_all(args: Args, runs: Runs) -> None:

@@ -17,7 +17,7 @@ import optax
 import pytest
 from flax import serialization, traverse_util
 
-from rldg.cli import finetune as verb
+from rldg.cli.finetune import octo as verb
 from rldg.data.writer import DatasetWriter
 from rldg.env.types import ActionContract
 from rldg.errors import CheckpointError, DatasetError, StageError, TrainingError, UnknownNameError, UsageError
@@ -595,10 +595,10 @@ def test_the_rldg_recipe_is_the_papers():
 def test_a_recipe_is_named_on_the_command_line_and_can_be_changed():
     import tyro
 
-    arguments = ["octo", "--data", "a", "--out", "b", "--recipe", "rldg", "--config.batch-size", "8"]
+    arguments = ["--data", "a", "--out", "b", "--recipe", "rldg", "--config.batch-size", "8"]
     args = tyro.cli(verb.Args, args=arguments, default=verb.defaults(arguments))
     assert args.config == dataclasses.replace(RECIPES["rldg"].config, batch_size=8)
     assert args.init == "hf://rail-berkeley/octo-base-1.5"
-    assert verb.defaults(["octo"]).config == FinetuneConfig()
+    assert verb.defaults([]).config == FinetuneConfig()
     with pytest.raises(UnknownNameError, match="Did you mean 'rldg'"):
-        verb.defaults(["octo", "--recipe=rdlg"])
+        verb.defaults(["--recipe=rdlg"])

@@ -2,12 +2,15 @@
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from rldg.generalists.sinks import Sink
+
+OnCheckpoint = Callable[[int, Path], dict[str, float]]  # (step, run folder) to numbers that belong to the step
 
 SETTLING, MEASURED = 3, 10  # updates that are not timed, and updates that are
 SHOWN = ("loss", "validation_loss", "success")  # numbers beside the bar

@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +26,15 @@ class Sink(Protocol):
     def close(self) -> None:
         """No more will come."""
         ...
+
+
+OpenSinks = Callable[[int], Sequence[Sink]]  # from the step at which a training goes on
+
+
+def open_sinks(folder: Path, step: int, *, wandb: str, configuration: Mapping[str, Any]) -> list[Sink]:
+    """Everywhere that a training's numbers go from `step` on; to Weights & Biases if `wandb` names a project."""
+    online = [Wandb(wandb, folder, configuration)] if wandb else []
+    return [JsonLines(folder, step), TensorBoard(folder, step), *online]
 
 
 class JsonLines:

@@ -1,7 +1,7 @@
 """From data sets on disk to the batches of a training, through the loader of `rldg.data`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,89 +9,25 @@ import jax
 import numpy as np
 
 from rldg.data.loader import Loader, LoaderConfig, make_loader
-from rldg.data.normalisation import Normalisation
-from rldg.data.reader import Dataset, action_contract, open_dataset
-from rldg.data.statistics import compute_statistics
 from rldg.data.steps import StepSource
-from rldg.data.views import with_columns
-from rldg.data.writer import dataset_name
-from rldg.env.types import ActionContract
-from rldg.errors import DatasetError
-from rldg.generalists.octo.config import ImageConfig, ModelConfig
+from rldg.generalists import training_data
+from rldg.generalists.octo.config import ModelConfig
 from rldg.generalists.octo.images import image_transform
 from rldg.generalists.octo.recipes import FinetuneConfig
-
-STATE = "observation/state"
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Steps to train on, steps held out, and what a policy must know of the data."""
-
-    training: tuple[StepSource, ...]
-    validation: tuple[StepSource, ...]  # empty unless episodes are held out
-    statistics_key: str  # names of the data sets
-    statistics: dict[str, Any]
-    action_contract: ActionContract | None
-    image_sizes: dict[str, int]  # camera -> pixels of its frames
+from rldg.generalists.training_data import TrainingData
 
 
 def open_data(folders: Sequence[Path], model: ModelConfig, *, validation_share: float, seed: int) -> TrainingData:
-    """The steps of the successful episodes of all `folders`; whole episodes are held out, drawn from the seed.
-
-    Actions, and states if the model reads any, are normalised by the statistics of all that is trained on.
-
-    Raises `DatasetError` if a camera is missing, the actions have different meanings, or nothing is left to train on.
-    """
-    datasets = [open_dataset(folder, verify=False).successes() for folder in folders]
-    count = sum(map(len, datasets))
-    order = np.random.default_rng([seed, count]).permutation(count)
-    held = np.isin(np.arange(count), order[: round(validation_share * count)])
-    training, validation = _selected(datasets, ~held), _selected(datasets, held)
-    if not training:
-        raise DatasetError(f"{', '.join(map(str, folders))}: no successful episode is left to train on.")
-    statistics = compute_statistics([e for dataset in training for e in _numbers(dataset)])
-    sources = tuple(_source(dataset, model, statistics) for dataset in training)
-    return TrainingData(
-        sources,
-        tuple(_source(dataset, model, statistics) for dataset in validation),
-        "+".join(dict.fromkeys(dataset_name(folder)[0] for folder in folders)),
-        statistics,
-        action_contract(datasets),
-        {image.camera: _height(sources[0], image) for image in model.images},
+    """What `rldg.generalists.training_data` finds for the cameras and the state that `model` sees."""
+    found = training_data.open_data(
+        folders,
+        {image.name: image.camera for image in model.images},
+        validation_share=validation_share,
+        seed=seed,
+        state=bool(model.lowdim),
     )
-
-
-def _selected(datasets: list[Dataset], wanted: np.ndarray) -> list[Dataset]:
-    """The wanted episodes of the data sets, numbered through; data sets of which none is wanted are left out."""
-    ends = np.cumsum([len(dataset) for dataset in datasets])
-    shares = np.split(wanted, ends[:-1])
-    found = [
-        replace(dataset, entries=tuple(entry for entry, take in zip(dataset.entries, share, strict=True) if take))
-        for dataset, share in zip(datasets, shares, strict=True)
-    ]
-    return [dataset for dataset in found if len(dataset)]
-
-
-def _numbers(dataset: Dataset) -> Dataset:
-    """The same episodes without their pictures."""
-    wanted = ("action", STATE)
-    return with_columns(dataset, *(name for name in wanted if f"steps/{name}" in dataset.fields))
-
-
-def _source(dataset: Dataset, model: ModelConfig, statistics: dict[str, Any]) -> StepSource:
-    return StepSource(
-        dataset,
-        {image.name: f"observation/image_{image.camera}" for image in model.images},
-        state=STATE if model.lowdim else None,
-        action_normalisation=Normalisation.of(statistics),
-        state_normalisation=Normalisation.of(statistics, "proprio") if model.lowdim else None,
-    )
-
-
-def _height(source: StepSource, image: ImageConfig) -> int:
-    picture = source.picture(image.name, 0)
-    return image.size if picture is None else len(picture)
+    sizes = {image.camera: found.image_sizes[image.camera] or image.size for image in model.images}
+    return replace(found, image_sizes=sizes)
 
 
 def open_loader(

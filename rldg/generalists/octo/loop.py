@@ -1,14 +1,13 @@
 """The training loop: batches in, updates, checkpoints and numbers out."""
 
 import math
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from rldg.errors import TrainingError
-from rldg.generalists.octo.batches import TrainingData, open_loader, tokenised
+from rldg.generalists.octo.batches import open_loader, tokenised
 from rldg.generalists.octo.checkpoint import load_state, save_params, save_state
 from rldg.generalists.octo.estimate import expected_memory
 from rldg.generalists.octo.freezing import table
@@ -18,11 +17,9 @@ from rldg.generalists.octo.runtime import leads
 from rldg.generalists.octo.sharding import state_sharding, to_devices, to_host
 from rldg.generalists.octo.tokenizer import TextTokenizer
 from rldg.generalists.octo.validation import Validation
-from rldg.generalists.progress import Progress, say
-from rldg.generalists.sinks import Sink
-
-OpenSinks = Callable[[int], Sequence[Sink]]  # from the step at which a training goes on
-OnCheckpoint = Callable[[int, Path], dict[str, float]]  # (step, run folder) to numbers that belong to the step
+from rldg.generalists.progress import OnCheckpoint, Progress, say
+from rldg.generalists.sinks import OpenSinks
+from rldg.generalists.training_data import TrainingData
 
 
 def train(

@@ -12,13 +12,14 @@ from rldg.generalists.octo.checkpoint import STATE, STATISTICS, load_checkpoint,
 from rldg.generalists.octo.config import to_json
 from rldg.generalists.octo.images import image_transform
 from rldg.generalists.octo.learner import Learner
-from rldg.generalists.octo.loop import OnCheckpoint, train
+from rldg.generalists.octo.loop import train
 from rldg.generalists.octo.recipes import FinetuneConfig
 from rldg.generalists.octo.runtime import agreed, join_hosts, leads, prepare_jax
 from rldg.generalists.octo.sharding import check_batch, make_mesh
 from rldg.generalists.octo.sizes import model_config
 from rldg.generalists.octo.tokenizer import text_tokenizer
-from rldg.generalists.sinks import JsonLines, Sink, TensorBoard, Wandb, require_wandb
+from rldg.generalists.progress import OnCheckpoint
+from rldg.generalists.sinks import Sink, open_sinks, require_wandb
 from rldg.stage import Stage, file_hash, stage
 
 MACHINE = ("fsdp", "cpu_threads", "memory")  # choices that a training may go on without
@@ -93,13 +94,12 @@ def finetune(
                 )
                 save_statistics(out / STATISTICS, found.statistics_key, found.statistics)
 
-            def open_sinks(step: int) -> list[Sink]:
-                online = [Wandb(wandb, out, configuration)] if wandb else []
-                return [JsonLines(out, step), TensorBoard(out, step), *online] if leads() else []
+            def sinks(step: int) -> list[Sink]:
+                return open_sinks(out, step, wandb=wandb, configuration=configuration) if leads() else []
 
             learner = Learner(model, config, seed, mesh)
             params = given.params if given else None
-            run.result = train(learner, found, tokenizer, out, params, open_sinks, on_checkpoint)
+            run.result = train(learner, found, tokenizer, out, params, sinks, on_checkpoint)
             if leads():
                 (out / STATE).unlink()
         return run.result
