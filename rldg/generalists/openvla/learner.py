@@ -1,0 +1,177 @@
+"""One update of a model: loss, gradients, AdamW; on one process, or on several through accelerate."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from rldg.data.normalisation import Normalisation
+from rldg.generalists.openvla.action_tokenizer import ActionTokenizer
+from rldg.generalists.openvla.config import ACTION_DIMENSIONS
+from rldg.generalists.openvla.model import OpenVLA
+from rldg.generalists.openvla.recipes import FinetuneConfig
+
+Batch = dict[str, Tensor]  # see `rldg.generalists.openvla.batches`
+
+
+class Objective(nn.Module):
+    """What is minimised, and how far the model's own choice of actions is off. This is what runs on each process."""
+
+    def __init__(self, model: OpenVLA, bfloat16: bool) -> None:
+        super().__init__()
+        self.model = model
+        self._bfloat16 = bfloat16
+        tokenizer = ActionTokenizer(model.config)
+        self._end = model.config.text_vocabulary
+        self.register_buffer("_centres", torch.tensor(tokenizer.centres, dtype=torch.float32), persistent=False)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The loss, and (8,): the share of action tokens that are right, and the mean error of each normalised number.
+
+        The loss is the mean of -log p over the seven tokens of an action and the end that follows them.
+        """
+        device = next(self.model.parameters()).device
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16):
+            found = self.model(
+                batch["input_ids"],
+                batch["attention_mask"],
+                batch["pixel_values"],
+                batch["labels"],
+                labelled_only=True,
+            )
+        chosen = found.logits.detach().argmax(-1).view(-1, ACTION_DIMENSIONS + 1)[:, :-1]
+        wanted = found.labels.view(-1, ACTION_DIMENSIONS + 1)[:, :-1]
+        errors = (self._decoded(chosen) - self._decoded(wanted)).abs().mean(0)
+        return found.loss, torch.cat([(chosen == wanted).float().mean()[None], errors])
+
+    def _decoded(self, ids: Tensor) -> Tensor:
+        centres: Any = self._centres
+        return centres[(self._end - ids - 1).clamp(0, len(centres) - 1)]
+
+
+class Learner:
+    """Trains what of `model` wants gradients. `scale` (7,) brings errors of normalised actions to the data's units."""
+
+    def __init__(self, model: OpenVLA, config: FinetuneConfig, seed: int, scale: np.ndarray) -> None:
+        self.config, self.seed, self.scale = config, seed, scale
+        for parameter in unreached(model):
+            parameter.requires_grad_(False)
+        if config.checkpoint_blocks:
+            model.checkpoint_activations()
+        if config.compile:
+            model.compile()
+        objective = Objective(model, config.compute == "bfloat16")
+        trained = [parameter for parameter in objective.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(
+            trained,
+            lr=config.learning_rate,
+            betas=(config.beta1, config.beta2),
+            eps=config.epsilon,
+            weight_decay=config.weight_decay,
+        )
+        self.accelerator = Accelerator()
+        self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
+        self.whole = True  # False while an update changes the weights
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that writes files."""
+        return self.accelerator.is_main_process
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other process trains along."""
+        return self.accelerator.num_processes == 1
+
+    def parts(self, batch: Batch) -> Iterator[Batch]:
+        """The batch on its device, in as many equal parts as are computed one after the other."""
+        size = len(batch["labels"]) // self.config.accumulate
+        for first in range(0, size * self.config.accumulate, size):
+            yield {name: value[first : first + size].to(self.accelerator.device) for name, value in batch.items()}
+
+    def update(self, step: int, batch: Batch) -> dict[str, float]:
+        """Carries out update number `step` on this process's share of a batch; what it found, over all processes.
+
+        Gradients start from zero at every update, and the loss of each part counts by its share of the batch.
+        Random numbers follow from seed, step and process alone.
+        """
+        config, parts = self.config, self.config.accumulate
+        torch.manual_seed((self.seed << 40) + (step << 12) + self.accelerator.process_index)
+        self.objective.train()
+        total = torch.zeros(ACTION_DIMENSIONS + 2, device=self.accelerator.device)
+        for number, part in enumerate(self.parts(batch)):
+            with self._between(number + 1 < parts):
+                loss, found = self.objective(part)
+                self.accelerator.backward(loss / parts)
+            total += torch.cat([loss.detach()[None], found]) / parts
+        norm = self.accelerator.clip_grad_norm_(self._trained(), config.clip_gradient or math.inf)
+        rate = learning_rate(config, step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.whole = False
+        self.optimizer.step()
+        self.whole = True
+        self.optimizer.zero_grad()
+        return self._named(total) | {"gradient_norm": _number(norm), "learning_rate": rate}
+
+    @torch.no_grad()
+    def evaluate(self, batch: Batch) -> dict[str, float]:
+        """What an update on the batch would find, over all processes."""
+        self.objective.eval()
+        parts = [torch.cat([loss[None], found]) for loss, found in map(self.objective, self.parts(batch))]
+        return self._named(torch.stack(parts).mean(0))
+
+    def _trained(self) -> list[Tensor]:
+        return [parameter for parameter in self.objective.parameters() if parameter.requires_grad]
+
+    def _between(self, more: bool) -> Any:
+        """Processes compare notes after the last part only."""
+        return self.accelerator.no_sync(self.objective) if more else torch.enable_grad()
+
+    def _named(self, found: Tensor) -> dict[str, float]:
+        mean: Any = self.accelerator.reduce(found, "mean")
+        loss, accuracy, *errors = mean.tolist()
+        return {"loss": loss, "action_accuracy": accuracy} | named_errors(np.array(errors), self.scale)
+
+
+def named_errors(errors: np.ndarray, scale: np.ndarray) -> dict[str, float]:
+    """Mean errors (7,) of normalised actions as one number, and in metres and radians."""
+    real = errors * scale
+    return {
+        "action_l1": float(errors.mean()),
+        "position_l1_m": float(real[:3].mean()),
+        "rotation_l1_rad": float(real[3:6].mean()),
+    }
+
+
+def error_scale(statistics: Mapping[str, Any]) -> np.ndarray:
+    """(7,): how much of the data's units a difference of 1 between normalised actions is."""
+    found = Normalisation.of(dict(statistics), mode="bounds")
+    return np.where(found.mask, found.spread / 2, 1.0)
+
+
+def unreached(model: OpenVLA) -> Iterator[nn.Parameter]:
+    """Weights of the published model that no output depends on: behind the layer that features are taken from."""
+    for tower in model.vision_backbone.children():
+        for name, module in tower.named_children():
+            if name == "blocks":
+                yield from list(module.children())[-1].parameters()
+            elif name in ("norm", "attn_pool"):
+                yield from module.parameters()
+
+
+def learning_rate(config: FinetuneConfig, step: int) -> float:
+    """Of the update number `step`, counted from 0."""
+    rate = config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
+    if config.schedule == "cosine":
+        past = max(0, step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+        rate *= 0.5 * (1 + math.cos(math.pi * past))
+    return rate
+
+
+def _number(value: Any) -> float:
+    return float(value.full_tensor() if hasattr(value, "full_tensor") else value)  # FSDP's norm lies in pieces

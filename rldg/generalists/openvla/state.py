@@ -1,0 +1,80 @@
+"""The state of an unfinished training on disk: what is trained, AdamW's moments, and the place in data and time.
+
+One safetensors file, whose header also holds the rest as JSON. Whether weights and moments lie on one device or in
+pieces on many makes no difference to what is written.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+
+from rldg.errors import CheckpointError
+from rldg.generalists.openvla.learner import Learner
+from rldg.stage import write_durably
+
+FILE = "state.safetensors"
+_MODEL = "model."  # of the objective's names
+_WEIGHTS, _MOMENTS = "weights/", "moments/"
+
+
+def weights_of(learner: Learner, *, frozen: bool) -> dict[str, torch.Tensor]:
+    """Weights under the model's own names, whole, on the CPU of the leading process. All processes must ask."""
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=not frozen)
+    found = get_model_state_dict(learner.objective, options=options)
+    return {name.removeprefix(_MODEL): value for name, value in found.items()}
+
+
+def save_state(folder: Path, learner: Learner, step: int, place: dict[str, Any]) -> None:
+    """Writes weights, moments, step and the loader's `place`, all or nothing. All processes must call it."""
+    weights = weights_of(learner, frozen=False)
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    found: Any = get_optimizer_state_dict(learner.objective, learner.optimizer.optimizer, options=options)
+    if learner.leads:
+        tensors = {_WEIGHTS + name: value for name, value in weights.items()} | {
+            f"{_MOMENTS}{name}/{kind}": value
+            for name, moments in found["state"].items()
+            for kind, value in moments.items()
+        }
+        header = json.dumps({"step": step, "seed": learner.seed, "place": place})
+        contiguous = {name: value.contiguous() for name, value in tensors.items()}
+        write_durably(folder / FILE, save(contiguous, {"rldg": header}))
+
+
+def load_state(folder: Path, learner: Learner) -> tuple[int, dict[str, Any] | None]:
+    """Goes on where `save_state` was called: the step and the loader's place; (0, None) if it never was.
+
+    Raises `CheckpointError` if the file is damaged or belongs to another model.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return 0, None
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads(file.metadata()["rldg"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dictionary
+        options = StateDictOptions(full_state_dict=True, strict=False)
+        weights = {_MODEL + n.removeprefix(_WEIGHTS): t for n, t in tensors.items() if n.startswith(_WEIGHTS)}
+        set_model_state_dict(learner.objective, weights, options=options)
+        moments: dict[str, dict[str, torch.Tensor]] = {}
+        for name, value in tensors.items():
+            if name.startswith(_MOMENTS):
+                parameter, _, kind = name.removeprefix(_MOMENTS).rpartition("/")
+                moments.setdefault(parameter, {})[kind] = value
+        optimizer = learner.optimizer.optimizer
+        groups = [optimizer.param_groups[0] | {"params": list(moments)}]  # rates follow from configuration and step
+        state: Any = {"state": moments, "param_groups": groups}
+        set_optimizer_state_dict(learner.objective, optimizer, state, options=options)
+        return int(header["step"]), header["place"]
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); pass --overwrite to start afresh.") from None
