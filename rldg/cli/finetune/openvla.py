@@ -2,7 +2,7 @@
 
 Example: rldg finetune openvla --recipe rldg --data runs/data --out runs/openvla --merge
 `--recipe NAME` takes all of a recipe's choices, of which further options change some.
-The same command continues a training that was interrupted. On several GPUs: accelerate launch --module rldg finetune ...
+The same command continues a training that was interrupted. Several GPUs: accelerate launch --module rldg finetune ...
 """
 
 from collections.abc import Sequence

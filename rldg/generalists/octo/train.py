@@ -1,7 +1,5 @@
 """`finetune`: trains Octo on RLDS data sets, from random weights or from a checkpoint."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,9 @@ from rldg.generalists.octo.sharding import check_batch, make_mesh
 from rldg.generalists.octo.sizes import model_config
 from rldg.generalists.octo.tokenizer import text_tokenizer
 from rldg.generalists.progress import OnCheckpoint
+from rldg.generalists.run import training_stage
 from rldg.generalists.sinks import Sink, open_sinks, require_wandb
-from rldg.stage import Stage, file_hash, stage
+from rldg.stage import file_hash
 
 MACHINE = ("fsdp", "cpu_threads", "memory")  # choices that a training may go on without
 
@@ -79,7 +78,7 @@ def finetune(
     )
     what = {name: value for name, value in to_json(config).items() if name not in MACHINE}
     configuration = {"config": what, "model": to_json(model)}
-    with _stage(out, configuration, seed, inputs, overwrite) as run:
+    with training_stage("octo", out, configuration, seed, inputs, overwrite=overwrite, leads=leads()) as run:
         if not agreed(run.finished):
             found = open_data(data, model, validation_share=config.validation_share, seed=seed)
             if leads():
@@ -103,15 +102,3 @@ def finetune(
             if leads():
                 (out / STATE).unlink()
         return run.result
-
-
-@contextmanager
-def _stage(
-    out: Path, configuration: dict[str, Any], seed: int, inputs: dict[str, str], overwrite: bool
-) -> Iterator[Stage]:
-    """The stage in the run folder, which the leading host keeps; the others follow."""
-    if not leads():
-        yield Stage(out, began="", finished=False)
-        return
-    with stage(out, "finetune octo", configuration, seed=seed, inputs=inputs, overwrite=overwrite) as run:
-        yield run

@@ -59,7 +59,8 @@ def _activations(objective: Any, part: Batch) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss, _ = objective(part)  # noqa: F841 - while it lives, no storage is used twice
+        found = objective(part)
+    del found  # while it lived, no storage was used twice
     return sum(kept.values())
 
 

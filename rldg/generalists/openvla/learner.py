@@ -56,8 +56,10 @@ class Objective(nn.Module):
 class Learner:
     """Trains what of `model` wants gradients. `scale` (7,) brings errors of normalised actions to the data's units."""
 
-    def __init__(self, model: OpenVLA, config: FinetuneConfig, seed: int, scale: np.ndarray) -> None:
-        self.config, self.seed, self.scale = config, seed, scale
+    def __init__(
+        self, model: OpenVLA, config: FinetuneConfig, seed: int, scale: np.ndarray, accelerator: Accelerator
+    ) -> None:
+        self.config, self.seed, self.scale, self.accelerator = config, seed, scale, accelerator
         for parameter in unreached(model):
             parameter.requires_grad_(False)
         if config.checkpoint_blocks:
@@ -73,8 +75,7 @@ class Learner:
             eps=config.epsilon,
             weight_decay=config.weight_decay,
         )
-        self.accelerator = Accelerator()
-        self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
+        self.objective, self.optimizer = accelerator.prepare(objective, optimizer)
         self.whole = True  # False while an update changes the weights
 
     @property

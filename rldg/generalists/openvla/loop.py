@@ -7,7 +7,7 @@ from typing import Any
 from rldg.data.loader import Loader
 from rldg.generalists.openvla.estimate import expected_memory, trained_table
 from rldg.generalists.openvla.learner import Batch, Learner
-from rldg.generalists.openvla.state import load_state, save_state
+from rldg.generalists.openvla.state import Place, load_state, save_state
 from rldg.generalists.openvla.validation import Validation
 from rldg.generalists.progress import OnCheckpoint, Progress, say
 from rldg.generalists.sinks import OpenSinks
@@ -16,7 +16,7 @@ from rldg.generalists.sinks import OpenSinks
 def train(
     learner: Learner,
     loader: Loader,
-    place: Callable[[Any], Batch],
+    ready: Callable[[Any], Batch],
     validate: Validation,
     out: Path,
     save: Callable[[int], None],
@@ -31,7 +31,7 @@ def train(
     Args:
         learner: makes the updates.
         loader: of the batches.
-        place: readies a batch for the model.
+        ready: makes a loader's batch one for the model.
         validate: measures at every checkpoint.
         out: run folder.
         save: writes the checkpoint of a step; all processes call it.
@@ -40,33 +40,33 @@ def train(
     """
     config = learner.config
     if learner.leads:
-        part = next(learner.parts(place(loader.batch(0))))
+        part = next(learner.parts(ready(loader.batch(0))))
         say(trained_table(learner.objective))
         say(str(expected_memory(learner, part)))
-    step, saved = load_state(out, learner)
-    if saved is not None:
-        loader.set_state(saved)
+    place = load_state(out, learner)
+    if place.loader is not None:
+        loader.set_state(place.loader)
+    step, found = place.step, place.found
     sinks = open_sinks(step) if learner.leads else ()
     progress = Progress(sinks, step, config.steps, config.batch_size, name="openvla", shown=learner.leads)
-    found: dict[str, float] = {}
     try:
         while True:
             kept = step == config.steps or (step > 0 and step % config.checkpoint_every == 0)
             extra: dict[str, float] = {}
             if kept:
-                save_state(out, learner, step, loader.get_state())
+                save_state(out, learner, Place(step, loader.get_state(), found))
                 save(step)
                 extra = validate() | (on_checkpoint(step, out) if on_checkpoint and learner.leads else {})
             if kept or (step > 0 and step % config.log_every == 0):
                 progress.report(step, found | extra)
             if step == config.steps:
                 return {"updates": step} | found | extra
-            found = learner.update(step, place(next(loader)))
+            found = learner.update(step, ready(next(loader)))
             step += 1
             progress.advance()
     except KeyboardInterrupt:
         if learner.whole and learner.alone:
-            save_state(out, learner, step, loader.get_state() | {"step": step})
+            save_state(out, learner, Place(step, loader.get_state() | {"step": step}, found))
         raise
     finally:
         progress.close()

@@ -5,6 +5,7 @@ pieces on many makes no difference to what is written.
 """
 
 import json
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,21 @@ _WEIGHTS, _MOMENTS = "weights/", "moments/"
 def weights_of(learner: Learner, *, frozen: bool) -> dict[str, torch.Tensor]:
     """Weights under the model's own names, whole, on the CPU of the leading process. All processes must ask."""
     options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=not frozen)
-    found = get_model_state_dict(learner.objective, options=options)
+    found: Any = get_model_state_dict(learner.objective, options=options)
     return {name.removeprefix(_MODEL): value for name, value in found.items()}
 
 
-def save_state(folder: Path, learner: Learner, step: int, place: dict[str, Any]) -> None:
-    """Writes weights, moments, step and the loader's `place`, all or nothing. All processes must call it."""
+@dataclass(frozen=True)
+class Place:
+    """How far a training came."""
+
+    step: int = 0
+    loader: dict[str, Any] | None = None  # the loader's place; None: its beginning
+    found: dict[str, float] = field(default_factory=dict)  # by the last update
+
+
+def save_state(folder: Path, learner: Learner, place: Place) -> None:
+    """Writes weights, moments and `place`, all or nothing. All processes must call it."""
     weights = weights_of(learner, frozen=False)
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
     found: Any = get_optimizer_state_dict(learner.objective, learner.optimizer.optimizer, options=options)
@@ -46,22 +56,22 @@ def save_state(folder: Path, learner: Learner, step: int, place: dict[str, Any])
             for name, moments in found["state"].items()
             for kind, value in moments.items()
         }
-        header = json.dumps({"step": step, "seed": learner.seed, "place": place})
+        header = json.dumps(asdict(place))
         contiguous = {name: value.contiguous() for name, value in tensors.items()}
         write_durably(folder / FILE, save(contiguous, {"rldg": header}))
 
 
-def load_state(folder: Path, learner: Learner) -> tuple[int, dict[str, Any] | None]:
-    """Goes on where `save_state` was called: the step and the loader's place; (0, None) if it never was.
+def load_state(folder: Path, learner: Learner) -> Place:
+    """Brings weights and moments to where `save_state` was called, if it was.
 
     Raises `CheckpointError` if the file is damaged or belongs to another model.
     """
     path = folder / FILE
     if not path.exists():
-        return 0, None
+        return Place()
     try:
         with safe_open(path, "pt") as file:
-            header = json.loads(file.metadata()["rldg"])
+            place = Place(**json.loads(file.metadata()["rldg"]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dictionary
         options = StateDictOptions(full_state_dict=True, strict=False)
         weights = {_MODEL + n.removeprefix(_WEIGHTS): t for n, t in tensors.items() if n.startswith(_WEIGHTS)}
@@ -75,6 +85,6 @@ def load_state(folder: Path, learner: Learner) -> tuple[int, dict[str, Any] | No
         groups = [optimizer.param_groups[0] | {"params": list(moments)}]  # rates follow from configuration and step
         state: Any = {"state": moments, "param_groups": groups}
         set_optimizer_state_dict(learner.objective, optimizer, state, options=options)
-        return int(header["step"]), header["place"]
+        return place
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}); pass --overwrite to start afresh.") from None

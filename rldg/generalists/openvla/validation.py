@@ -13,15 +13,18 @@ MOST = 16  # batches per measurement
 
 
 class Validation:
-    """Measures on batches of a `loader` of `frames` steps, which `place` readies; without a loader it does nothing."""
+    """Measures on batches of a `loader` of `frames` steps; without a loader it does nothing.
 
-    def __init__(self, learner: Learner, loader: Loader | None, frames: int, place: Callable[[Any], Batch]) -> None:
-        self._learner, self._loader, self._place = learner, loader, place
+    `ready` makes a loader's batch one for the model.
+    """
+
+    def __init__(self, learner: Learner, loader: Loader | None, frames: int, ready: Callable[[Any], Batch]) -> None:
+        self._learner, self._loader, self._ready = learner, loader, ready
         self._count = min(MOST, math.ceil(frames / learner.config.batch_size))
 
     def __call__(self) -> dict[str, float]:
         """`validation_loss`, `validation_action_accuracy`, ..., or nothing."""
         if self._loader is None:
             return {}
-        found = [self._learner.evaluate(self._place(self._loader.batch(number))) for number in range(self._count)]
+        found = [self._learner.evaluate(self._ready(self._loader.batch(number))) for number in range(self._count)]
         return {f"validation_{name}": float(np.mean([one[name] for one in found])) for name in found[0]}
