@@ -62,7 +62,7 @@ def open_loader(
 def collated(batch: dict[str, Any], processor: Processor) -> dict[str, Tensor]:
     """`input_ids`, `attention_mask` and `labels` (B, T), and `pixel_values` (B, 3 per tower, H, W).
 
-    Sequences are padded at the right. Labels are `IGNORED` but at the seven tokens of the action and the end that follows them.
+    Sequences are padded at the right. Labels are `IGNORED` but at the action's seven tokens and the end behind them.
     """
     instructions, actions = batch["task"]["language_instruction"].tolist(), batch["action"][:, 0, 0]
     pictures = batch["observation"][f"image_{SLOT}"][:, 0]

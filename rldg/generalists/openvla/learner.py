@@ -62,6 +62,12 @@ class Learner:
         self.config, self.seed, self.scale, self.accelerator = config, seed, scale, accelerator
         for parameter in unreached(model):
             parameter.requires_grad_(False)
+        # Adapters that stay as they were drawn belong to a file of adapters all the same.
+        self.idle_adapters = {
+            name: parameter.detach().cpu().clone()
+            for name, parameter in model.named_parameters()
+            if ".lora_" in name and not parameter.requires_grad
+        }
         if config.checkpoint_blocks:
             model.checkpoint_activations()
         if config.compile:

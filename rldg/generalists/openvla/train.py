@@ -178,7 +178,7 @@ def _trained(
             dtype = torch.bfloat16 if config.compute == "bfloat16" else None
             save_checkpoint(out / str(step), weights, processor, norm_stats, extension=extension, dtype=dtype)
         elif learner.leads:
-            _save_adapted(out / str(step), weights, start, norm_stats, extension)
+            _save_adapted(out / str(step), weights | learner.idle_adapters, start, norm_stats, extension)
 
     ready = partial(collated, processor=processor)
     held = loader(data.validation, augment=False) if data.validation else None
