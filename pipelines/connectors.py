@@ -3,7 +3,7 @@
     make connectors      or            python -m pipelines.connectors --trials 50
 
 As in the paper: one specialist per seen connector (USB-A, Ethernet, VGA), their roll-outs merged into one set of 45
-successes (15 each), the same of the simulated teleoperator; one small Octo on each set; both tried on all seven
+successes (15 each), the same of the simulated teleoperator; one small generalist on each set; both tried on all seven
 connectors. Each specialist is tried on all seven too.
 
 Claim (RLDG, section 4): RL data does better on the seen connectors (OpenVLA +23, Octo +37 points) and on the unseen
@@ -16,12 +16,13 @@ from pathlib import Path
 import tyro
 
 from pipelines.demo import ARMS, say
+from pipelines.generalists import Generalist, fine_tuning
 from pipelines.verbs import carry_out
 from rldg.cli import collect, evaluate, report, train
-from rldg.cli.finetune import octo
 from rldg.cli.output import table
 from rldg.errors import RldgError
 from rldg.evaluation.compare import compare, find_evaluations
+from rldg.evaluation.findings import GENERALISTS
 from rldg.evaluation.statistics import wilson
 from rldg.stage import write_json
 from rldg.tasks import load_task, task_names
@@ -39,6 +40,8 @@ class Args:
     episodes: int = 15
     # Locked scenes per connector and policy.
     trials: int = 50
+    # Which generalist: octo-tiny or openvla-tiny.
+    generalist: Generalist = "octo"
     # Seed of every stage.
     seed: int = 0
 
@@ -72,13 +75,14 @@ def run(args: Args) -> None:
                 for arm, policy in actors.items()
             )
         )
-    say("generalists: one Octo per kind of data, on all three seen connectors")
+    say(f"generalists: one {GENERALISTS[args.generalist]} per kind of data, on all three seen connectors")
     carry_out(
         *(
-            octo.Args(
-                data=tuple(out / "data" / arm / task for task in SEEN),
-                out=out / "generalists" / arm,
-                seed=args.seed,
+            fine_tuning(
+                args.generalist,
+                tuple(out / "data" / arm / task for task in SEEN),
+                out / "generalists" / arm,
+                args.seed,
             )
             for arm in ARMS
         )

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rldg.evaluation.evaluate import EVALUATION_SEED, evaluate
-from rldg.generalists.octo.checkpoint import checkpoint_steps
 from rldg.resolve import load_policy
 from rldg.stage import write_json
 from rldg.tasks import load_task
@@ -29,7 +28,7 @@ def main(args: Args) -> int:
     """Writes `out/curve.json`: a list of {updates, successes, trials} in the order of updates."""
     task = load_task(args.task)
     points = []
-    for step in checkpoint_steps(args.policy):
+    for step in sorted(int(path.name) for path in args.policy.iterdir() if path.name.isdecimal()):
         policy = f"{args.policy}@{step}"
         summary = evaluate(
             EpisodeRunner(args.task, policy, EVALUATION_SEED),

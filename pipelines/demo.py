@@ -1,9 +1,10 @@
 """The demo: on one connector, data from reinforcement learning against data from teleoperation, end to end.
 
     make demo            or            python -m pipelines.demo --task vga_insertion --out runs/vga
+    make demo GENERALIST=openvla
 
-Trains a specialist; collects as many successes from it as from the simulated teleoperator; trains one small Octo from
-scratch on each; tries all of them on the same locked scenes; writes report.html and summary.json into the run folder.
+Trains a specialist; collects as many successes from it as from the simulated teleoperator; trains one small generalist
+(Octo or OpenVLA) from scratch on each; tries all of them on the same locked scenes; writes report.html and summary.json into the run folder.
 A stage that has finished and whose inputs have not changed is reused.
 
 Claim (RLDG, arXiv 2412.09858, section 4): fine-tuned on the same number of successful episodes, a generalist does
@@ -17,16 +18,15 @@ from pathlib import Path
 import tyro
 
 from pipelines import curve
+from pipelines.generalists import Generalist, fine_tuning
 from pipelines.summary import DemoSummary, Runs, write_summary
 from pipelines.verbs import carry_out
 from rldg.cli import collect, evaluate, report, train
-from rldg.cli.finetune import octo
 from rldg.errors import RldgError
-from rldg.generalists.octo.recipes import FinetuneConfig
+from rldg.evaluation.findings import GENERALISTS
 from rldg.stage import write_json
 
 ARMS = ("rl", "teleoperator")
-POINTS = 8  # of a curve of success over training
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,10 @@ class Args:
     seed: int = 0
     # Training seeds of the generalists: one of each arm per seed.
     generalist_seeds: tuple[int, ...] = (0,)
-    # Updates of each generalist: from here on neither arm's success rises any more (docs/finetune.md).
-    updates: int = 2000
+    # Which generalist: octo-tiny or openvla-tiny.
+    generalist: Generalist = "octo"
+    # Updates of each generalist; by default its recipe's: from there on neither arm's success rises any more.
+    updates: int | None = None
     # Whose habits the teleoperated data has: teleoperator, teleoperator:average or teleoperator:clumsy.
     teleoperator: str = "teleoperator"
 
@@ -61,12 +63,12 @@ def run(args: Args) -> DemoSummary:
     carry_out(train.Args(task=args.task, out=out / "specialist", seed=args.seed))
     say(f"2/5 data: {args.episodes} successes of the specialist, {args.episodes} of the simulated teleoperator")
     collect_data(args)
-    say("3/5 generalists: the same small Octo, trained from scratch on each data set")
+    say(f"3/5 generalists: the same small {GENERALISTS[args.generalist]}, trained from scratch on each data set")
     runs = train_generalists(args)
     say(f"4/5 evaluation on {args.trials} locked scenes, the same for all")
     evaluate_all(args, runs)
     say("5/5 report")
-    summary = write_summary(out, runs, args.episodes, time.monotonic() - started)
+    summary = write_summary(out, runs, args.generalist, args.episodes, time.monotonic() - started)
     carry_out(report.Args(out))
     print(summary.text(), f"\n  open {out / 'report.html'} in a browser")
     return summary
@@ -100,14 +102,9 @@ def train_generalists(args: Args) -> Runs:
         for arm in ARMS
     }
     for seed in args.generalist_seeds:
-        carry_out(*(fine_tuning(args, arm, runs[arm, seed], seed) for arm in ARMS))
+        data = {arm: (args.out / "data" / arm,) for arm in ARMS}
+        carry_out(*(fine_tuning(args.generalist, data[arm], runs[arm, seed], seed, args.updates) for arm in ARMS))
     return runs
-
-
-def fine_tuning(args: Args, arm: str, out: Path, seed: int) -> octo.Args:
-    """One arm's training; the recipe is the same for both."""
-    config = FinetuneConfig(steps=args.updates, checkpoint_every=max(1, args.updates // POINTS))
-    return octo.Args(data=(args.out / "data" / arm,), out=out, seed=seed, config=config)
 
 
 def evaluate_all(args: Args, runs: Runs) -> None:

@@ -38,7 +38,7 @@ class DemoSummary:
         )
 
 
-def write_summary(out: Path, runs: Runs, episodes: int, wall_seconds: float) -> DemoSummary:
+def write_summary(out: Path, runs: Runs, generalist: str, episodes: int, wall_seconds: float) -> DemoSummary:
     """Reads the evaluations in `out/evaluation`, writes `out/summary.json` and returns it."""
     arms: dict[str, list[Evaluation]] = {}
     for (arm, _), folder in runs.items():
@@ -56,7 +56,7 @@ def write_summary(out: Path, runs: Runs, episodes: int, wall_seconds: float) -> 
         },
         generalists=[
             {
-                "generalist": "octo",
+                "generalist": generalist,
                 "data": arm,
                 "episodes": episodes,
                 "successes": sum(evaluation.summary.successes for evaluation in evaluations),

@@ -61,7 +61,7 @@ def _run(args: Any, line: int) -> None:
 
 
 def _name(args: Any) -> str:
-    return type(args).__module__.replace("rldg.cli.", "rldg ").replace("pipelines.", "")
+    return type(args).__module__.replace("rldg.cli.", "rldg ").replace("pipelines.", "").replace(".", " ")
 
 
 def _wait(processes: Sequence[BaseProcess], verbs: Sequence[Any]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import demo, results
+from pipelines.generalists import Generalist
 from pipelines.verbs import PipelineError, carry_out, read_result
 from rldg.cli import collect
 
@@ -39,8 +40,10 @@ def test_numbers_in_readme_are_the_committed_results() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_demo_end_to_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize("generalist", ["octo", "openvla"])
+def test_demo_end_to_end(generalist: Generalist, tmp_path: Path) -> None:
     args = demo.Args(
+        generalist=generalist,
         out=tmp_path / "demo",
         episodes=3,
         trials=4,
@@ -51,6 +54,7 @@ def test_demo_end_to_end(tmp_path: Path) -> None:
     summary = json.loads((args.out / "summary.json").read_text())
     assert summary["specialist"]["successes"] >= 3
     assert [g["data"] for g in summary["generalists"]] == ["rl", "teleoperator"]
+    assert {g["generalist"] for g in summary["generalists"]} == {generalist}
     assert {g["episodes"] for g in summary["generalists"]} == {3}
     assert summary["paired_difference"].keys() == {"mean", "low", "high"}
     assert len(json.loads((args.out / "curves.json").read_text())) == 16

@@ -19,6 +19,7 @@ ARMS = {
 }
 # Evaluations below a folder of this name are points of a curve over training, of policies that nobody is meant to use.
 CURVES = "curves"
+GENERALISTS = {"octo": "Octo", "openvla": "OpenVLA"}
 DATA = {"rl": "RL data", "teleoperator": "Teleoperated data"}
 
 

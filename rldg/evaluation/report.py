@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from rldg import __version__
 from rldg.evaluation import figures, sections
-from rldg.evaluation.findings import DATA, Findings, gather
+from rldg.evaluation.findings import DATA, GENERALISTS, Findings, gather
 
 
 def write_report(folder: Path, out: Path | None = None) -> Path:
@@ -49,6 +49,7 @@ def _content(findings: Findings) -> dict[str, Any]:
         (len(actions) == len(DATA), "both action distributions (data sets named rl and teleoperator)"),
         (films, "videos (evaluations with cameras)"),
     ])  # fmt: skip
+    kinds = {one.get("generalist") for one in findings.summary.get("generalists", [])}
     return {
         "folder": findings.folder.resolve().name,
         "version": __version__,
@@ -59,6 +60,7 @@ def _content(findings: Findings) -> dict[str, Any]:
         "points": sections.points,
         "verdict": sections.verdict,
         "generalists": {one.get("data"): one for one in findings.summary.get("generalists", [])},
+        "kind": " and ".join(GENERALISTS[kind] for kind in GENERALISTS if kind in kinds) or "a generalist policy",
         "wall_seconds": findings.summary.get("wall_seconds"),
         "specialist": findings.summary.get("specialist"),
         "paper_rows": sections.paper_rows(findings) if group else [],

@@ -10,47 +10,10 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from rldg.data.normalisation import Normalisation
-from rldg.generalists.openvla.action_tokenizer import ActionTokenizer
 from rldg.generalists.openvla.config import ACTION_DIMENSIONS
 from rldg.generalists.openvla.model import OpenVLA
+from rldg.generalists.openvla.objective import Batch, Objective
 from rldg.generalists.openvla.recipes import FinetuneConfig
-
-Batch = dict[str, Tensor]  # see `rldg.generalists.openvla.batches`
-
-
-class Objective(nn.Module):
-    """What is minimised, and how far the model's own choice of actions is off. This is what runs on each process."""
-
-    def __init__(self, model: OpenVLA, bfloat16: bool) -> None:
-        super().__init__()
-        self.model = model
-        self._bfloat16 = bfloat16
-        tokenizer = ActionTokenizer(model.config)
-        self._end = model.config.text_vocabulary
-        self.register_buffer("_centres", torch.tensor(tokenizer.centres, dtype=torch.float32), persistent=False)
-
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The loss, and (8,): the share of action tokens that are right, and the mean error of each normalised number.
-
-        The loss is the mean of -log p over the seven tokens of an action and the end that follows them.
-        """
-        device = next(self.model.parameters()).device
-        with torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16):
-            found = self.model(
-                batch["input_ids"],
-                batch["attention_mask"],
-                batch["pixel_values"],
-                batch["labels"],
-                labelled_only=True,
-            )
-        chosen = found.logits.detach().argmax(-1).view(-1, ACTION_DIMENSIONS + 1)[:, :-1]
-        wanted = found.labels.view(-1, ACTION_DIMENSIONS + 1)[:, :-1]
-        errors = (self._decoded(chosen) - self._decoded(wanted)).abs().mean(0)
-        return found.loss, torch.cat([(chosen == wanted).float().mean()[None], errors])
-
-    def _decoded(self, ids: Tensor) -> Tensor:
-        centres: Any = self._centres
-        return centres[(self._end - ids - 1).clamp(0, len(centres) - 1)]
 
 
 class Learner:
@@ -72,7 +35,7 @@ class Learner:
             model.checkpoint_activations()
         if config.compile:
             model.compile()
-        objective = Objective(model, config.compute == "bfloat16")
+        objective = Objective(model, bfloat16=config.compute == "bfloat16", spread=config.target_spread)
         trained = [parameter for parameter in objective.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(
             trained,

@@ -39,10 +39,10 @@ def train(
         on_checkpoint: called by the leading process after each checkpoint; what it returns is logged.
     """
     config = learner.config
+    memory = expected_memory(learner, next(learner.parts(ready(loader.batch(0)))))
     if learner.leads:
-        part = next(learner.parts(ready(loader.batch(0))))
         say(trained_table(learner.objective))
-        say(str(expected_memory(learner, part)))
+        say(str(memory))
     place = load_state(out, learner)
     if place.loader is not None:
         loader.set_state(place.loader)

@@ -48,6 +48,9 @@ class FinetuneConfig:
     # Largest norm of a gradient; 0 for no limit.
     clip_gradient: float = 1.0
 
+    # Deviation, in bins, of the target's distribution over the bins of an action; 0: the one bin, as OpenVLA's.
+    target_spread: float = 0.0
+
     # Precision of frozen weights and of the products in between; what is trained, its moments and the loss are float32.
     compute: Literal["float32", "bfloat16"] = "float32"
     # Compute the activations of each block again on the way back instead of keeping them.

@@ -15,6 +15,7 @@ from rldg.generalists.hub import hub_id, is_hub_id
 from rldg.generalists.openvla.batches import SLOT, collated, image_transform, open_loader
 from rldg.generalists.openvla.checkpoint import OWN, Checkpoint, Extension, load_checkpoint, save_checkpoint
 from rldg.generalists.openvla.config import model_config
+from rldg.generalists.openvla.fresh import begin_from_scratch
 from rldg.generalists.openvla.learner import Learner, error_scale
 from rldg.generalists.openvla.loop import train
 from rldg.generalists.openvla.lora import add_adapters, save_adapters
@@ -137,7 +138,9 @@ def _start(config: FinetuneConfig, init: str | Path | None, seed: int, device: s
     if init is None:
         torch.manual_seed(seed)
         processor = Processor(model_config(config.model))
-        return Start(OpenVLA(processor.config), processor, {}, "", None)
+        model = OpenVLA(processor.config)
+        begin_from_scratch(model)
+        return Start(model, processor, {}, "", None)
     half = config.mode != "full" and config.compute == "bfloat16"
     given = load_checkpoint(init, dtype=torch.bfloat16 if half else torch.float32, device=device)
     model = quantise(given.model, 4, device) if config.mode == "qlora" else given.model
