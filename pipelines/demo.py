@@ -4,7 +4,8 @@
     make demo GENERALIST=openvla
 
 Trains a specialist; collects as many successes from it as from the simulated teleoperator; trains one small generalist
-(Octo or OpenVLA) from scratch on each; tries all of them on the same locked scenes; writes report.html and summary.json into the run folder.
+(Octo or OpenVLA) from scratch on each; tries all of them on the same locked scenes; writes report.html and
+summary.json into the run folder.
 A stage that has finished and whose inputs have not changed is reused.
 
 Claim (RLDG, arXiv 2412.09858, section 4): fine-tuned on the same number of successful episodes, a generalist does
