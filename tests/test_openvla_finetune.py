@@ -374,6 +374,18 @@ def test_a_checkpoint_is_tried_when_asked_and_the_outcome_logged(dataset, tmp_pa
     }
 
 
+def test_a_model_learns_to_decode_at_once(run, dataset, tmp_path):
+    config = debug(decoding="parallel", validation_share=0.0, learning_rate=1e-2)
+    finetune(config, [dataset], tmp_path, seed=1, init=run)
+    found = lines_of(tmp_path)
+    assert found[-1]["loss"] == pytest.approx(found[-1]["action_l1"], rel=1e-4)
+    assert found[-1]["loss"] < found[0]["loss"]
+    assert load_checkpoint(tmp_path).config.decoding == "parallel"
+    assert load_openvla(tmp_path).predict({"wrist_1": np.zeros((24, 24, 3), np.uint8)}, "insert it").shape == (1, 7)
+    with pytest.raises(UsageError, match="--mode full"):
+        debug(decoding="parallel", mode="lora")
+
+
 KILLED = """
 import dataclasses, os, signal, sys
 from pathlib import Path

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from rldg.data.loader import Loader, LoaderConfig, make_loader
 from rldg.data.steps import StepSource
 from rldg.data.transform import ImageTransform
 from rldg.generalists.openvla.config import ACTION_DIMENSIONS, OpenVLAConfig
+from rldg.generalists.openvla.decoding import before_action
 from rldg.generalists.openvla.processor import Processor
 from rldg.generalists.openvla.recipes import FinetuneConfig
 
@@ -63,9 +65,14 @@ def collated(batch: dict[str, Any], processor: Processor) -> dict[str, Tensor]:
     """`input_ids`, `attention_mask` and `labels` (B, T), and `pixel_values` (B, 3 per tower, H, W).
 
     Sequences are padded at the right. Labels are `IGNORED` but at the action's seven tokens and the end behind them.
+    For parallel decoding the prompt stands alone, and `actions` (B, 7) takes the place of labels.
     """
     instructions, actions = batch["task"]["language_instruction"].tolist(), batch["action"][:, 0, 0]
     pictures = batch["observation"][f"image_{SLOT}"][:, 0]
+    if processor.config.decoding == "parallel":
+        asked = processor([processor.inference_prompt(text) for text in instructions], pictures)
+        ids, mask = before_action(asked["input_ids"], asked["attention_mask"])
+        return asked | {"input_ids": ids, "attention_mask": mask, "actions": torch.from_numpy(actions)}
     return processor.training_batch(instructions, actions) | {"pixel_values": processor.images(pictures)}
 
 

@@ -15,7 +15,7 @@ def begin_from_scratch(model: OpenVLA) -> None:
     Positions of patches are 2-d sines, of which attention makes places from the first update on; layer scales are 1,
     since 1e-5 leaves a shallow tower without its blocks; tokens of neighbouring bins begin as neighbours.
     """
-    for tower in model.vision_backbone.children():
+    for tower in model.vision_backbone.towers():
         position = tower.get_parameter("pos_embed")
         position.copy_(_sines(math.isqrt(position.shape[1]), position.shape[2]))
         for name, parameter in tower.named_parameters():

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ class Learner:
             weight_decay=config.weight_decay,
         )
         self.objective, self.optimizer = accelerator.prepare(objective, optimizer)
-        self.whole = True  # False while an update changes the weights
+        self.settled = True  # False from when an update changes the weights until the loop has counted it
 
     @property
     def leads(self) -> bool:
@@ -59,7 +60,7 @@ class Learner:
 
     def parts(self, batch: Batch) -> Iterator[Batch]:
         """The batch on its device, in as many equal parts as are computed one after the other."""
-        size = len(batch["labels"]) // self.config.accumulate
+        size = len(batch["input_ids"]) // self.config.accumulate
         for first in range(0, size * self.config.accumulate, size):
             yield {name: value[first : first + size].to(self.accelerator.device) for name, value in batch.items()}
 
@@ -70,7 +71,8 @@ class Learner:
         Random numbers follow from seed, step and process alone.
         """
         config, parts = self.config, self.config.accumulate
-        torch.manual_seed((self.seed << 40) + (step << 12) + self.accelerator.process_index)
+        own = np.random.default_rng([self.seed, step, self.accelerator.process_index])
+        torch.manual_seed(int(own.integers(2**63)))
         self.objective.train()
         total = torch.zeros(ACTION_DIMENSIONS + 2, device=self.accelerator.device)
         for number, part in enumerate(self.parts(batch)):
@@ -82,9 +84,8 @@ class Learner:
         rate = learning_rate(config, step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.whole = False
+        self.settled = False
         self.optimizer.step()
-        self.whole = True
         self.optimizer.zero_grad()
         return self._named(total) | {"gradient_norm": _number(norm), "learning_rate": rate}
 
@@ -100,7 +101,7 @@ class Learner:
 
     def _between(self, more: bool) -> Any:
         """Processes compare notes after the last part only."""
-        return self.accelerator.no_sync(self.objective) if more else torch.enable_grad()
+        return self.accelerator.no_sync(self.objective) if more else nullcontext()
 
     def _named(self, found: Tensor) -> dict[str, float]:
         mean: Any = self.accelerator.reduce(found, "mean")
@@ -126,12 +127,14 @@ def error_scale(statistics: Mapping[str, Any]) -> np.ndarray:
 
 def unreached(model: OpenVLA) -> Iterator[nn.Parameter]:
     """Weights of the published model that no output depends on: behind the layer that features are taken from."""
-    for tower in model.vision_backbone.children():
+    for tower in model.vision_backbone.towers():
         for name, module in tower.named_children():
             if name == "blocks":
                 yield from list(module.children())[-1].parameters()
             elif name in ("norm", "attn_pool"):
                 yield from module.parameters()
+    if model.config.decoding == "parallel":
+        yield from model.language_model.lm_head.parameters()
 
 
 def learning_rate(config: FinetuneConfig, step: int) -> float:

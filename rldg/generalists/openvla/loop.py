@@ -63,9 +63,10 @@ def train(
                 return {"updates": step} | found | extra
             found = learner.update(step, ready(next(loader)))
             step += 1
+            learner.settled = True
             progress.advance()
     except KeyboardInterrupt:
-        if learner.whole and learner.alone:
+        if learner.settled and learner.alone:
             save_state(out, learner, Place(step, loader.get_state() | {"step": step}, found))
         raise
     finally:

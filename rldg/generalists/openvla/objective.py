@@ -23,6 +23,7 @@ class Objective(nn.Module):
         super().__init__()
         self.model, self._bfloat16, self._spread = model, bfloat16, spread
         self._end, self._first = model.config.text_vocabulary, model.config.text_vocabulary - model.config.bins
+        self._bin = 2 / (model.config.bins - 1)
         centres = torch.tensor(ActionTokenizer(model.config).centres, dtype=torch.float32)
         self.register_buffer("_centres", centres, persistent=False)
         if spread:
@@ -33,17 +34,16 @@ class Objective(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The loss, and (8,): the share of action tokens that are right, and the mean error of each normalised number.
 
-        The loss is the mean of -log p over the seven tokens of an action and the end that follows them.
+        The loss is the mean of -log p over the seven tokens of an action and the end that follows them; of parallel
+        decoding it is the mean error, and a number is right within half a bin.
         """
         device = next(self.model.parameters()).device
         with torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16):
-            found = self.model(
-                batch["input_ids"],
-                batch["attention_mask"],
-                batch["pixel_values"],
-                batch["labels"],
-                labelled_only=True,
-            )
+            found = self.model(**batch, labelled_only=True)
+        if found.actions is not None:
+            off = (found.actions.detach() - batch["actions"]).abs()
+            right = (off < self._bin / 2).float().mean()
+            return found.loss, torch.cat([right[None], off.mean(0)])
         chosen = found.logits.detach().argmax(-1).view(-1, ACTION_DIMENSIONS + 1)[:, :-1]
         wanted = found.labels.view(-1, ACTION_DIMENSIONS + 1)[:, :-1]
         errors = (self._decoded(chosen) - self._decoded(wanted)).abs().mean(0)
@@ -53,10 +53,10 @@ class Objective(nn.Module):
     def _spread_loss(self, found: Output) -> Tensor:
         logits, labels, nearness = found.logits, found.labels, self._nearness
         assert logits is not None and labels is not None and isinstance(nearness, Tensor)
-        log = logits.float().log_softmax(-1)
-        exact = log.gather(1, labels[:, None])[:, 0]
-        about = (nearness[(labels - self._first).clamp(min=0)] * log[:, self._first : self._end]).sum(-1)
-        return -torch.where(labels < self._first, exact, about).mean()
+        logits = logits.float()
+        exact = logits.gather(1, labels[:, None])[:, 0]
+        about = (nearness[(labels - self._first).clamp(min=0)] * logits[:, self._first : self._end]).sum(-1)
+        return (logits.logsumexp(-1) - torch.where(labels < self._first, exact, about)).mean()
 
     def _decoded(self, ids: Tensor) -> Tensor:
         centres: Any = self._centres

@@ -13,6 +13,9 @@ class FinetuneConfig:
 
     # Architecture to start from at random; a checkpoint's own takes its place (--init).
     model: str = "openvla-tiny"
+    # How an action is read: token by token, or at once by a small head (an extension of ours after OpenVLA-OFT, for the
+    # mode "full"); by default as --init does it.
+    decoding: Literal["tokens", "parallel"] | None = None
     # What is trained: everything, adapters on linear layers (--init is needed), or adapters on a model in 4 bits.
     mode: Literal["full", "lora", "qlora"] = "full"
     # Rank of the adapters.
@@ -95,6 +98,8 @@ class FinetuneConfig:
             raise UsageError(f"These count from 1: {', '.join(wrong)}.")
         if not 0 <= self.validation_share < 1 or not 0 <= self.lora_dropout < 1:
             raise UsageError("validation_share and lora_dropout are shares: at least 0, below 1.")
+        if self.decoding == "parallel" and self.mode != "full":
+            raise UsageError("The head that reads actions at once is trained with --mode full only.")
         if self.batch_size % self.accumulate:
             raise UsageError(f"A batch of {self.batch_size} cannot be cut into {self.accumulate} equal parts.")
 

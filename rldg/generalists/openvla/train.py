@@ -1,13 +1,14 @@
 """`finetune`: trains OpenVLA on RLDS data sets, from random weights or from a checkpoint."""
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, InitProcessGroupKwargs
 
 from rldg.data.steps import StepSource
 from rldg.errors import UsageError
@@ -21,6 +22,7 @@ from rldg.generalists.openvla.loop import train
 from rldg.generalists.openvla.lora import add_adapters, save_adapters
 from rldg.generalists.openvla.model import OpenVLA
 from rldg.generalists.openvla.original_config import model_to_original
+from rldg.generalists.openvla.parallel import ActionHead
 from rldg.generalists.openvla.processor import Processor
 from rldg.generalists.openvla.quantisation import quantise
 from rldg.generalists.openvla.recipes import FinetuneConfig
@@ -35,6 +37,7 @@ from rldg.generalists.training_data import TrainingData, open_data
 from rldg.stage import file_hash, write_json
 
 MERGED = "merged"  # the folder of the whole model in a run folder
+PATIENCE = timedelta(hours=1)  # of processes for the one that tries a checkpoint in simulation
 MACHINE = ("cpu_threads", "memory")  # choices that a training may go on without
 
 
@@ -82,7 +85,7 @@ def finetune(
         raise UsageError(f"--mode {config.mode} trains adapters on a trained model: give one with --init.")
     if config.cpu_threads:
         torch.set_num_threads(config.cpu_threads)
-    accelerator = Accelerator()
+    accelerator = Accelerator(kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)])
     if config.batch_size % (config.accumulate * accelerator.num_processes):
         raise UsageError(
             f"A batch of {config.batch_size} cannot be cut into {config.accumulate} parts on "
@@ -137,7 +140,7 @@ class Start:
 def _start(config: FinetuneConfig, init: str | Path | None, seed: int, device: str) -> Start:
     if init is None:
         torch.manual_seed(seed)
-        processor = Processor(model_config(config.model))
+        processor = Processor(replace(model_config(config.model), decoding=config.decoding or "tokens"))
         model = OpenVLA(processor.config)
         begin_from_scratch(model)
         return Start(model, processor, {}, "", None)
@@ -145,6 +148,12 @@ def _start(config: FinetuneConfig, init: str | Path | None, seed: int, device: s
     given = load_checkpoint(init, dtype=torch.bfloat16 if half else torch.float32, device=device)
     model = quantise(given.model, 4, device) if config.mode == "qlora" else given.model
     torch.manual_seed(seed)
+    if config.decoding not in (None, given.config.decoding):
+        model.config = given.processor.config = replace(given.config, decoding=config.decoding)
+        if config.decoding == "parallel":
+            model.action_head = ActionHead(given.config.llama.hidden_size).to(device)
+        else:
+            del model.action_head
     adapters = None if config.mode == "full" else add_adapters(model, config)
     return Start(model, given.processor, {"init": given.weight_hash}, _base(init, given), adapters)
 
