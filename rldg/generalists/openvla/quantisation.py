@@ -23,17 +23,17 @@ def quantise(model: Any, bits: Bits, device: str) -> Any:
         raise UsageError(
             f"Weights in {bits} bits need bitsandbytes, which is not installed: pip install 'rldg[quantised]'."
         ) from None
+    library: Any = bnb  # whose types lack its parameters' options
     for name, layer in list(model.language_model.model.layers.named_modules()):
         if not isinstance(layer, nn.Linear):
             continue
-        made: Any
         if bits == 8:
-            made = bnb.nn.Linear8bitLt(layer.in_features, layer.out_features, bias=False, has_fp16_weights=False)
-            made.weight = bnb.nn.Int8Params(layer.weight.data, requires_grad=False, has_fp16_weights=False)
+            made = library.nn.Linear8bitLt(layer.in_features, layer.out_features, bias=False, has_fp16_weights=False)
+            made.weight = library.nn.Int8Params(layer.weight.data, requires_grad=False, has_fp16_weights=False)
         else:
             compute = torch.bfloat16
-            made = bnb.nn.Linear4bit(layer.in_features, layer.out_features, bias=False, compute_dtype=compute)
-            made.weight = bnb.nn.Params4bit(layer.weight.data, requires_grad=False, quant_type="nf4")
+            made = library.nn.Linear4bit(layer.in_features, layer.out_features, bias=False, compute_dtype=compute)
+            made.weight = library.nn.Params4bit(layer.weight.data, requires_grad=False, quant_type="nf4")
         parent, _, leaf = name.rpartition(".")
         setattr(model.language_model.model.layers.get_submodule(parent), leaf, made.to(device))
     return model.to(device)
