@@ -1,5 +1,6 @@
 """What a fine-tuning says while it runs: lines of text, a progress bar, and numbers to all sinks."""
 
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from rldg.errors import TrainingError
 from rldg.generalists.sinks import Sink
 
 OnCheckpoint = Callable[[int, Path], dict[str, float]]  # (step, run folder) to numbers that belong to the step
@@ -19,6 +21,15 @@ SHOWN = ("loss", "validation_loss", "success")  # numbers beside the bar
 def say(text: str) -> None:
     """Lines of text on standard error, above a bar if there is one."""
     tqdm.write(text, file=sys.stderr)
+
+
+def check_loss(loss: float, step: int, out: Path) -> None:
+    """Raises `TrainingError` if the loss of update `step` is no number: nothing of such a training is to be saved."""
+    if step and not math.isfinite(loss):
+        raise TrainingError(
+            f"The loss in {out} is {loss} at update {step}; checkpoints before it are whole. Lower --learning-rate, or "
+            f"clip the gradient (--clip-gradient 1)."
+        )
 
 
 class Progress:

@@ -1,12 +1,10 @@
 """The training loop: batches in, updates, checkpoints and numbers out."""
 
-import math
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from rldg.errors import TrainingError
 from rldg.generalists.octo.batches import open_loader, tokenised
 from rldg.generalists.octo.checkpoint import load_state, save_params, save_state
 from rldg.generalists.octo.estimate import expected_memory
@@ -17,7 +15,7 @@ from rldg.generalists.octo.runtime import leads
 from rldg.generalists.octo.sharding import state_sharding, to_devices, to_host
 from rldg.generalists.octo.tokenizer import TextTokenizer
 from rldg.generalists.octo.validation import Validation
-from rldg.generalists.progress import OnCheckpoint, Progress, say
+from rldg.generalists.progress import OnCheckpoint, Progress, check_loss, say
 from rldg.generalists.sinks import OpenSinks
 from rldg.generalists.training_data import TrainingData
 
@@ -59,7 +57,7 @@ def train(
             reported = kept or (step > 0 and step % config.log_every == 0)
             extra: dict[str, float] = {}
             if reported:
-                _check(state, out)
+                check_loss(float(state.metrics["loss"]), step, out)
             if kept:
                 _save(out, learner, state)
                 extra = validate(state) | (on_checkpoint(step, out) if on_checkpoint and leads() else {})
@@ -80,16 +78,6 @@ def train(
     finally:
         progress.close()
         loader.close()
-
-
-def _check(state: TrainState, out: Path) -> None:
-    """Nothing that is no number is saved: the checkpoints before it stay good."""
-    loss = float(state.metrics["loss"])
-    if int(state.step) and not math.isfinite(loss):
-        raise TrainingError(
-            f"The loss in {out} is {loss} at update {int(state.step)}; checkpoints before it are whole. Lower "
-            f"--learning-rate, or clip the gradient (--clip-gradient 1)."
-        )
 
 
 def _say(text: str) -> None:

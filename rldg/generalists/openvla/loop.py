@@ -9,7 +9,7 @@ from rldg.generalists.openvla.estimate import expected_memory, trained_table
 from rldg.generalists.openvla.learner import Batch, Learner
 from rldg.generalists.openvla.state import Place, load_state, save_state
 from rldg.generalists.openvla.validation import Validation
-from rldg.generalists.progress import OnCheckpoint, Progress, say
+from rldg.generalists.progress import OnCheckpoint, Progress, check_loss, say
 from rldg.generalists.sinks import OpenSinks
 
 
@@ -52,12 +52,15 @@ def train(
     try:
         while True:
             kept = step == config.steps or (step > 0 and step % config.checkpoint_every == 0)
+            reported = kept or (step > 0 and step % config.log_every == 0)
             extra: dict[str, float] = {}
+            if reported:
+                check_loss(found["loss"], step, out)
             if kept:
                 save_state(out, learner, Place(step, loader.get_state(), found))
                 save(step)
                 extra = validate() | (on_checkpoint(step, out) if on_checkpoint and learner.leads else {})
-            if kept or (step > 0 and step % config.log_every == 0):
+            if reported:
                 progress.report(step, found | extra)
             if step == config.steps:
                 return {"updates": step} | found | extra
