@@ -23,7 +23,7 @@ $(READY): pyproject.toml constraints.txt tools/setup.sh
 	@touch $@
 
 demo: $(READY)  ## one connector, end to end: specialist, data, two generalists, evaluation, report in runs/demo
-	$(PYTHON) -m pipelines.demo
+	$(PYTHON) -m pipelines.demo $(if $(GENERALIST),--generalist $(GENERALIST) --out runs/demo_$(GENERALIST))
 
 connectors: $(READY)  ## the same for three seen connectors and four unseen ones, in runs/connectors
 	$(PYTHON) -m pipelines.connectors

@@ -44,7 +44,13 @@ if ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
   "$python" -m venv --clear "$VENV"
 fi
 
-echo "Installing into $VENV (3.1 GB on disk when done, some minutes)"
+echo "Installing into $VENV (4 GB on disk when done, some minutes)"
+# PyTorch's ordinary build for Linux brings gigabytes of CUDA along, which a machine without an NVIDIA GPU has no use for.
+# Where that index cannot be reached, the ordinary one serves.
+if ! command -v nvidia-smi >/dev/null 2>&1; then
+  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt --retries 0 --timeout 10 \
+    --index-url https://download.pytorch.org/whl/cpu torch >/dev/null 2>&1 || true
+fi
 "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,openvla]'
 
 renders() { "$VENV/bin/python" -c 'import sys; from rldg.doctor import rendering; sys.exit(rendering().status == "fault")'; }
