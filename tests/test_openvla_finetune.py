@@ -29,9 +29,10 @@ from rldg.errors import CheckpointError, StageError, UnknownNameError, UsageErro
 from rldg.generalists.openvla.batches import SLOT, collated, image_transform, open_loader
 from rldg.generalists.openvla.checkpoint import load_checkpoint
 from rldg.generalists.openvla.config import model_config
-from rldg.generalists.openvla.learner import Learner, error_scale, learning_rate, named_errors, unreached
+from rldg.generalists.openvla.learner import Learner, error_scale, named_errors, unreached
 from rldg.generalists.openvla.lora import add_adapters, save_adapters
 from rldg.generalists.openvla.model import OpenVLA
+from rldg.generalists.openvla.optimizers import learning_rate
 from rldg.generalists.openvla.policy import load_openvla
 from rldg.generalists.openvla.processor import Processor
 from rldg.generalists.openvla.recipes import RECIPES, FinetuneConfig, recipe
@@ -55,15 +56,29 @@ DEBUG = FinetuneConfig(
     warmup_steps=1,
     validation_share=0.2,
     lora_rank=2,
+    optimizer="adamw",
     epsilon=1e-3,  # so that AdamW does not blow rounding errors in gradients of zero up
 )
 ORIGINAL = FinetuneConfig(
-    mode="lora", batch_size=3, learning_rate=5e-4, schedule="constant", warmup_steps=0, clip_gradient=0.0
+    optimizer="adamw",
+    target_spread=0.0,
+    weight_decay=0.01,
+    mode="lora",
+    batch_size=3,
+    learning_rate=5e-4,
+    schedule="constant",
+    warmup_steps=0,
+    clip_gradient=0.0,
 )
 
 
 def debug(**changes):
     return dataclasses.replace(DEBUG, **changes)
+
+
+def variant(name):
+    """A mode, or the mode "full" with another optimiser."""
+    return debug(optimizer="muon") if name == "muon" else debug(mode=name)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -147,7 +162,7 @@ def test_five_updates_of_adapters_are_the_originals(original, tmp_path):
     assert {n for n, norm in norms.items() if norm is None} == {n for n, norm in wanted.items() if norm is None}
     reached = [name for name, norm in wanted.items() if norm is not None]
     np.testing.assert_allclose([norms[n] for n in reached], [wanted[n] for n in reached], rtol=1e-4, atol=1e-6)
-    learner.optimizer.zero_grad()
+    learner.objective.zero_grad()
     for row in expected["history"]:
         found = learner.update(row["step"], batch)
         assert found["loss"] == pytest.approx(row["loss"], abs=2e-5)
@@ -390,7 +405,7 @@ KILLED = """
 import dataclasses, os, signal, sys
 from pathlib import Path
 from rldg.generalists.openvla import loop, train
-from tests.test_openvla_finetune import DEBUG
+from tests.test_openvla_finetune import variant
 data, out, init, mode, last = sys.argv[1:]
 save = loop.save_state
 def save_and_die(folder, learner, place):
@@ -398,7 +413,7 @@ def save_and_die(folder, learner, place):
     if place.step == int(last):
         os.kill(os.getpid(), signal.SIGKILL)
 loop.save_state = save_and_die
-config = dataclasses.replace(DEBUG, mode=mode)
+config = variant(mode)
 train.finetune(config, [Path(data)], Path(out), seed=1, init=init or None)
 """
 
@@ -424,9 +439,9 @@ def test_a_training_that_is_killed_ends_with_the_weights_of_an_uninterrupted_one
 
 
 @slow
-@pytest.mark.parametrize("mode", ["full", "lora"])
+@pytest.mark.parametrize("mode", ["full", "muon", "lora"])
 def test_a_training_that_is_killed_twice_does_so_too(mode, run, dataset, tmp_path):
-    init, config, whole = run if mode == "lora" else None, debug(mode=mode), tmp_path / "whole"
+    init, config, whole = run if mode == "lora" else None, variant(mode), tmp_path / "whole"
     finetune(config, [dataset], whole, seed=1, init=init)
     for step in (2, 4):
         killed(dataset, tmp_path / "killed", init or "", mode, step)
@@ -506,13 +521,15 @@ def test_a_compiled_model_trains_the_same(dataset, tmp_path):
 # What is refused
 
 
-def test_what_contradicts_itself_is_wrong_usage(run, dataset, tmp_path):
+def test_what_contradicts_itself_is_wrong_usage(run, adapted, dataset, tmp_path):
     with pytest.raises(UsageError, match="--init"):
         finetune(debug(mode="lora"), [dataset], tmp_path / "a", seed=1)
     with pytest.raises(UsageError, match="whole already"):
         finetune(DEBUG, [dataset], tmp_path / "a", seed=1, merge=True)
     with pytest.raises(UsageError, match="3 equal parts"):
         debug(accumulate=3)
+    with pytest.raises(UsageError, match="merge them"):
+        finetune(debug(mode="lora"), [dataset], tmp_path / "a", seed=1, init=adapted)
     with pytest.raises(UsageError, match=r"q_porj.*q_proj"):
         finetune(debug(mode="lora", lora_layers=("q_porj",)), [dataset], tmp_path / "a", seed=1, init=run)
 

@@ -14,6 +14,7 @@ from rldg.data.normalisation import Normalisation
 from rldg.generalists.openvla.config import ACTION_DIMENSIONS
 from rldg.generalists.openvla.model import OpenVLA
 from rldg.generalists.openvla.objective import Batch, Objective
+from rldg.generalists.openvla.optimizers import learning_rate, make_optimizers
 from rldg.generalists.openvla.recipes import FinetuneConfig
 
 
@@ -37,16 +38,13 @@ class Learner:
         if config.compile:
             model.compile()
         objective = Objective(model, bfloat16=config.compute == "bfloat16", spread=config.target_spread)
-        trained = [parameter for parameter in objective.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(
-            trained,
-            lr=config.learning_rate,
-            betas=(config.beta1, config.beta2),
-            eps=config.epsilon,
-            weight_decay=config.weight_decay,
-        )
-        self.objective, self.optimizer = accelerator.prepare(objective, optimizer)
+        self.objective, *self._prepared = accelerator.prepare(objective, *make_optimizers(objective, config))
         self.settled = True  # False from when an update changes the weights until the loop has counted it
+
+    @property
+    def optimizers(self) -> list[torch.optim.Optimizer]:
+        """PyTorch's own: AdamW, and Muon if it is used."""
+        return [prepared.optimizer for prepared in self._prepared]
 
     @property
     def leads(self) -> bool:
@@ -82,11 +80,12 @@ class Learner:
             total += torch.cat([loss.detach()[None], found]) / parts
         norm = self.accelerator.clip_grad_norm_(self._trained(), config.clip_gradient or math.inf)
         rate = learning_rate(config, step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         self.settled = False
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        for optimizer in self._prepared:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * (config.matrix_rate if "momentum" in group else 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
         return self._named(total) | {"gradient_norm": _number(norm), "learning_rate": rate}
 
     @torch.no_grad()
@@ -135,15 +134,6 @@ def unreached(model: OpenVLA) -> Iterator[nn.Parameter]:
                 yield from module.parameters()
     if model.config.decoding == "parallel":
         yield from model.language_model.lm_head.parameters()
-
-
-def learning_rate(config: FinetuneConfig, step: int) -> float:
-    """Of the update number `step`, counted from 0."""
-    rate = config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
-    if config.schedule == "cosine":
-        past = max(0, step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-        rate *= 0.5 * (1 + math.cos(math.pi * past))
-    return rate
 
 
 def _number(value: Any) -> float:

@@ -34,25 +34,29 @@ class FinetuneConfig:
     # Parts into which a batch is cut, one after the other, to save memory; the update is the same.
     accumulate: int = 1
 
-    # Of AdamW, after the warm-up.
-    learning_rate: float = 1e-3
+    # Muon for matrices and AdamW for the rest, or AdamW for all.
+    optimizer: Literal["muon", "adamw"] = "muon"
+    # After the warm-up, of AdamW.
+    learning_rate: float = 3e-3
+    # Learning rate of Muon's matrices over `learning_rate`.
+    matrix_rate: float = 10.0
     # After the warm-up: the same for ever, or to zero along a cosine.
     schedule: Literal["constant", "cosine"] = "cosine"
     # Updates over which the learning rate rises from zero.
-    warmup_steps: int = 50
+    warmup_steps: int = 30
     # Decay of AdamW's first moment.
     beta1: float = 0.9
     # Decay of AdamW's second moment.
     beta2: float = 0.999
     # Added to the root of AdamW's second moment.
     epsilon: float = 1e-8
-    # Of AdamW, on everything that is trained.
-    weight_decay: float = 0.01
+    # On everything that is trained.
+    weight_decay: float = 0.1
     # Largest norm of a gradient; 0 for no limit.
     clip_gradient: float = 1.0
 
     # Deviation, in bins, of the target's distribution over the bins of an action; 0: the one bin, as OpenVLA's.
-    target_spread: float = 0.0
+    target_spread: float = 8.0
 
     # Precision of frozen weights and of the products in between; what is trained, its moments and the loss are float32.
     compute: Literal["float32", "bfloat16"] = "float32"
@@ -125,10 +129,13 @@ RECIPES: dict[str, Recipe] = {
             steps=16_666,
             batch_size=6,
             accumulate=3,
+            optimizer="adamw",
             learning_rate=2e-5,
             schedule="constant",
             warmup_steps=0,
+            weight_decay=0.01,
             clip_gradient=0.0,
+            target_spread=0.0,
             compute="bfloat16",
             crop_scale=(0.9, 0.9),
             brightness=0.2,

@@ -1,4 +1,4 @@
-"""The state of an unfinished training on disk: what is trained, AdamW's moments, and the place in data and time.
+"""The state of an unfinished training on disk: what is trained, its optimisers, and the place in data and time.
 
 One safetensors file, whose header also holds the rest as JSON. Whether weights and moments lie on one device or in
 pieces on many makes no difference to what is written.
@@ -49,7 +49,7 @@ def save_state(folder: Path, learner: Learner, place: Place) -> None:
     """Writes weights, moments and `place`, all or nothing. All processes must call it."""
     weights = weights_of(learner, frozen=False)
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    found: Any = get_optimizer_state_dict(learner.objective, learner.optimizer.optimizer, options=options)
+    found: Any = get_optimizer_state_dict(learner.objective, learner.optimizers, options=options)
     if learner.leads:
         tensors = {_WEIGHTS + name: value for name, value in weights.items()} | {
             f"{_MOMENTS}{name}/{kind}": value
@@ -81,10 +81,13 @@ def load_state(folder: Path, learner: Learner) -> Place:
             if name.startswith(_MOMENTS):
                 parameter, _, kind = name.removeprefix(_MOMENTS).rpartition("/")
                 moments.setdefault(parameter, {})[kind] = value
-        optimizer = learner.optimizer.optimizer
-        groups = [optimizer.param_groups[0] | {"params": list(moments)}]  # rates follow from configuration and step
+        groups = []  # rates follow from configuration and step
+        for optimizer in learner.optimizers:
+            kind = "momentum_buffer" if isinstance(optimizer, torch.optim.Muon) else "exp_avg"
+            names = [name for name, kinds in moments.items() if kind in kinds]
+            groups.append(optimizer.param_groups[0] | {"params": names})
         state: Any = {"state": moments, "param_groups": groups}
-        set_optimizer_state_dict(learner.objective, optimizer, state, options=options)
+        set_optimizer_state_dict(learner.objective, learner.optimizers, state, options=options)
         return place
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}); pass --overwrite to start afresh.") from None

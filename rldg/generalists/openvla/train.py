@@ -24,9 +24,8 @@ from rldg.generalists.openvla.model import OpenVLA
 from rldg.generalists.openvla.original_config import model_to_original
 from rldg.generalists.openvla.parallel import ActionHead
 from rldg.generalists.openvla.processor import Processor
-from rldg.generalists.openvla.quantisation import quantise
 from rldg.generalists.openvla.recipes import FinetuneConfig
-from rldg.generalists.openvla.source import CONFIG, STATISTICS
+from rldg.generalists.openvla.source import ADAPTER, CONFIG, STATISTICS
 from rldg.generalists.openvla.state import FILE as STATE
 from rldg.generalists.openvla.state import weights_of
 from rldg.generalists.openvla.validation import Validation
@@ -145,8 +144,11 @@ def _start(config: FinetuneConfig, init: str | Path | None, seed: int, device: s
         begin_from_scratch(model)
         return Start(model, processor, {}, "", None)
     half = config.mode != "full" and config.compute == "bfloat16"
-    given = load_checkpoint(init, dtype=torch.bfloat16 if half else torch.float32, device=device)
-    model = quantise(given.model, 4, device) if config.mode == "qlora" else given.model
+    bits = 4 if config.mode == "qlora" else None
+    given = load_checkpoint(init, dtype=torch.bfloat16 if half else torch.float32, device=device, bits=bits)
+    if config.mode != "full" and (given.folder / ADAPTER).is_file():
+        raise UsageError(f"{init} is adapters itself: merge them (--merge), and train new ones on the whole model.")
+    model = given.model
     torch.manual_seed(seed)
     if config.decoding not in (None, given.config.decoding):
         model.config = given.processor.config = replace(given.config, decoding=config.decoding)
