@@ -47,6 +47,7 @@ ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT.parent / "shared" / "golden" / "openvla"
 needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the original's files are not here")
 slow = pytest.mark.slow
+FOUR_BITS = importlib.util.find_spec("bitsandbytes") is not None
 DEBUG = FinetuneConfig(
     model="openvla-debug",
     steps=6,
@@ -534,7 +535,17 @@ def test_what_contradicts_itself_is_wrong_usage(run, adapted, dataset, tmp_path)
         finetune(debug(mode="lora", lora_layers=("q_porj",)), [dataset], tmp_path / "a", seed=1, init=run)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is not None, reason="bitsandbytes is here")
+@pytest.mark.skipif(not FOUR_BITS, reason="bitsandbytes is not here")
+@pytest.mark.filterwarnings("ignore")  # bitsandbytes' own
+def test_adapters_of_a_model_in_four_bits_merge_into_the_whole_one(run, dataset, tmp_path):
+    config = debug(mode="qlora", steps=2, learning_rate=1e-2, validation_share=0.0)
+    finetune(config, [dataset], tmp_path, seed=1, init=run, merge=True)
+    base, merged = weights(run), weights(tmp_path / "merged")
+    assert {name: value.shape for name, value in merged.items()} == {name: value.shape for name, value in base.items()}
+    assert any(not torch.equal(base[name], merged[name]) for name in base)
+
+
+@pytest.mark.skipif(FOUR_BITS, reason="bitsandbytes is here")
 def test_four_bits_ask_for_their_package_by_name(run, dataset, tmp_path):
     with pytest.raises(UsageError, match="pip install bitsandbytes"):
         finetune(debug(mode="qlora"), [dataset], tmp_path, seed=1, init=run)
