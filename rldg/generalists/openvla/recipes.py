@@ -28,7 +28,7 @@ class FinetuneConfig:
     lora_layers: tuple[str, ...] = ()
 
     # Updates of the optimiser.
-    steps: int = 1000
+    steps: int = 500
     # Samples per update, over all processes and parts.
     batch_size: int = 32
     # Parts into which a batch is cut, one after the other, to save memory; the update is the same.
@@ -88,7 +88,7 @@ class FinetuneConfig:
     memory: float = 2.0
 
     # Updates between checkpoints. All are kept, so that success can be plotted over training.
-    checkpoint_every: int = 125
+    checkpoint_every: int = 100
     # Updates between reports.
     log_every: int = 20
 
