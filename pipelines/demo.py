@@ -50,7 +50,7 @@ class Args:
     generalist_seeds: tuple[int, ...] = (0,)
     # Which generalist: octo-tiny or openvla-tiny.
     generalist: Generalist = "octo"
-    # Updates of each generalist; by default its recipe's: from there on neither arm's success rises any more.
+    # Updates of each generalist; by default its recipe's (docs/finetune.md, docs/openvla_finetune.md).
     updates: int | None = None
     # Whose habits the teleoperated data has: teleoperator, teleoperator:average or teleoperator:clumsy.
     teleoperator: str = "teleoperator"
