@@ -11,8 +11,7 @@ from typing import Any
 
 import tyro
 
-from rldg.cli.finetune.shared import Shared, recipe_name
-from rldg.cli.output import emit
+from rldg.cli.finetune.shared import Shared, recipe_name, report
 from rldg.generalists.openvla.recipes import FinetuneConfig, recipe
 
 
@@ -54,6 +53,4 @@ def main(args: Args) -> int:
         wandb=args.wandb,
         merge=args.merge,
     )
-    text = f"{args.out}: {result['updates']} updates on {result['frames']} frames, loss {result['loss']:.3f}"
-    emit({"generalist": "openvla", "out": args.out, **result}, args.json, text)
-    return 0
+    return report("openvla", args, result)

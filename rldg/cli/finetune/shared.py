@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+from rldg.cli.output import emit
 from rldg.errors import UsageError
 
 
@@ -44,6 +46,13 @@ def recipe_name(command_line: Sequence[str], default: str) -> str:
         if flag == "--recipe" or flag.startswith("--recipe=")
     ]
     return names[-1] if names else default
+
+
+def report(generalist: str, args: Shared, result: dict[str, Any]) -> int:
+    """Says what a finished training came to; returns the exit status 0."""
+    text = f"{args.out}: {result['updates']} updates on {result['frames']} frames, loss {result['loss']:.3f}"
+    emit({"generalist": generalist, "out": args.out, **result}, args.json, text)
+    return 0
 
 
 class Trial:
