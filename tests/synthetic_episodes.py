@@ -1,5 +1,7 @@
 """Small made-up episodes for the tests of the data room."""
 
+import dataclasses
+import json
 import resource
 import sys
 import time
@@ -7,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rldg.env.types import STATE_PARTS
+from rldg.data.writer import DatasetWriter
+from rldg.env.types import STATE_PARTS, ActionContract
 from rldg.rollout.episode import Episode, EpisodeMetadata
 
 
@@ -88,3 +91,14 @@ def collect_with_little_room(folder: Path, episodes: int, limit: int, answer: Pa
 if __name__ == "__main__":  # a collection in a process of its own: FOLDER COUNT WORKERS
     folder, episodes, workers = sys.argv[1:]
     collect_slowly(Path(folder), int(episodes), int(workers))
+
+
+def write_recorded(folder: Path) -> Path:
+    """Four successes and two failures in `folder`, with the contract that a recording carries."""
+    writer = DatasetWriter(folder)
+    contract = json.dumps(dataclasses.asdict(ActionContract(0.015, 0.1, 10.0, "fixed")))
+    for index in range(6):
+        episode = make_episode(index, cameras=("wrist_1",))
+        metadata = dataclasses.replace(episode.metadata, action_contract=contract)
+        writer.write(index, dataclasses.replace(episode, metadata=metadata))
+    return folder

@@ -40,7 +40,7 @@ from rldg.generalists.octo.tokenizer import text_tokenizer
 from rldg.generalists.octo.train import finetune
 from rldg.generalists.progress import Progress
 from tests import octo_golden as golden
-from tests.synthetic_episodes import make_episode
+from tests.synthetic_episodes import make_episode, write_recorded
 
 ROOT = Path(__file__).parents[1]
 DEBUG = FinetuneConfig(
@@ -371,15 +371,7 @@ def test_devices_that_do_not_divide_are_named():
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    """Four synthetic successes and two failures, with the contract that a recording carries."""
-    folder = tmp_path_factory.mktemp("data") / "synthetic"
-    writer = DatasetWriter(folder)
-    contract = json.dumps(dataclasses.asdict(ActionContract(0.015, 0.1, 10.0, "fixed")))
-    for index in range(6):
-        episode = make_episode(index, cameras=("wrist_1",))
-        metadata = dataclasses.replace(episode.metadata, action_contract=contract)
-        writer.write(index, dataclasses.replace(episode, metadata=metadata))
-    return folder
+    return write_recorded(tmp_path_factory.mktemp("data") / "synthetic")
 
 
 @pytest.fixture(scope="module")

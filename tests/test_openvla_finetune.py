@@ -23,7 +23,6 @@ from rldg.data.normalisation import Normalisation
 from rldg.data.reader import open_dataset
 from rldg.data.steps import StepSource
 from rldg.data.transform import RLDG_OPENVLA
-from rldg.data.writer import DatasetWriter
 from rldg.env.types import ActionContract
 from rldg.errors import CheckpointError, StageError, UnknownNameError, UsageError
 from rldg.generalists.openvla.batches import SLOT, collated, image_transform, open_loader
@@ -41,7 +40,7 @@ from rldg.generalists.openvla.state import weights_of
 from rldg.generalists.openvla.train import finetune
 from rldg.generalists.progress import Progress
 from rldg.generalists.training_data import open_data
-from tests.synthetic_episodes import make_episode
+from tests.synthetic_episodes import write_recorded
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT.parent / "shared" / "golden" / "openvla"
@@ -89,15 +88,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    """Four synthetic successes and two failures, with the contract that a recording carries."""
-    folder = tmp_path_factory.mktemp("data") / "synthetic"
-    writer = DatasetWriter(folder)
-    contract = json.dumps(dataclasses.asdict(ActionContract(0.015, 0.1, 10.0, "fixed")))
-    for index in range(6):
-        episode = make_episode(index, cameras=("wrist_1",))
-        metadata = dataclasses.replace(episode.metadata, action_contract=contract)
-        writer.write(index, dataclasses.replace(episode, metadata=metadata))
-    return folder
+    return write_recorded(tmp_path_factory.mktemp("data") / "synthetic")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ What the original has no place for stands in `config.json` under a key of our ow
 """
 
 import hashlib
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -27,7 +26,7 @@ from rldg.generalists.openvla.processor import Processor
 from rldg.generalists.openvla.quantisation import Bits, quantise
 from rldg.generalists.openvla.source import ADAPTER, CONFIG, STATISTICS, local_folder, read_json
 from rldg.generalists.openvla.weights import SHARD, fill, weight_files, write_weights
-from rldg.stage import file_hash, write_durably, write_json
+from rldg.stage import file_hash, flush_to_disk, write_durably, write_json
 
 OWN = "rldg"  # our key in `config.json`
 CAMERA = "primary"  # of checkpoints that do not name theirs
@@ -214,18 +213,10 @@ def save_checkpoint(
         if folder.exists():
             shutil.rmtree(folder)
         temporary.rename(folder)
-        _sync(folder.parent)
+        flush_to_disk(folder.parent)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise StorageError(f"The checkpoint {folder} could not be written: {error.strerror}.") from None
     except StorageError:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
