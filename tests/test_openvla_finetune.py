@@ -536,9 +536,9 @@ def test_adapters_of_a_model_in_four_bits_merge_into_the_whole_one(run, dataset,
     assert any(not torch.equal(base[name], merged[name]) for name in base)
 
 
-@pytest.mark.skipif(FOUR_BITS, reason="bitsandbytes is here")
-def test_four_bits_ask_for_their_package_by_name(run, dataset, tmp_path):
-    with pytest.raises(UsageError, match="pip install bitsandbytes"):
+def test_four_bits_ask_for_their_package_by_name(run, dataset, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)  # as if it were not installed
+    with pytest.raises(UsageError, match=r"rldg\[quantised\]"):
         finetune(debug(mode="qlora"), [dataset], tmp_path, seed=1, init=run)
 
 
