@@ -21,12 +21,12 @@ MAY_IMPORT = {
     "generalists": {"tasks", "env", "policies", "data"},
     "irevla": {"tasks", "env", "policies", "rollout", "data", "generalists"},
     "evaluation": {"tasks", "env", "policies", "rollout", "data"},
-    "serving": {"tasks", "sim", "robots", "env", "policies"},
+    "serving": {"tasks", "sim", "robots", "env", "policies", "rollout", "data"},
 }
-# In no room: `geometry` and `errors` know nothing of the others and serve all; `stage` knows folders only; `workers`
-# runs episodes on `engines` (`ray_engine` is one); `resolve` turns what a user types into a policy; `doctor` looks at
-# the machine.
-FOR_ALL = {"geometry", "errors", "stage"}
+# In no room: `geometry`, `errors` and `listening` know nothing of the others and serve all; `stage` knows folders only;
+# `workers` runs episodes on `engines` (`ray_engine` is one); `resolve` turns what a user types into a policy; `doctor`
+# looks at the machine.
+FOR_ALL = {"geometry", "errors", "stage", "listening"}
 OVER_ROLLOUT = {"workers", "engines", "ray_engine", "resolve"}
 MAY_USE_WORKERS = {"specialists", "data", "irevla", "evaluation", "cli"}
 

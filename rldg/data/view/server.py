@@ -1,9 +1,6 @@
 """Serves the page over HTTP: to this machine only, or to those who know a token."""
 
-import ipaddress
 import json
-import secrets
-import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,7 +11,8 @@ from fastapi.staticfiles import StaticFiles
 
 from rldg.data.view import STATIC
 from rldg.data.view.catalogue import Catalogue
-from rldg.errors import DatasetError, UsageError
+from rldg.errors import DatasetError
+from rldg.listening import address, is_loopback, listener, same, token_for
 
 # The page works by what its own server gives it and may ask nobody else.
 HEADERS = {
@@ -32,20 +30,20 @@ def serve(catalogue: Catalogue, host: str, port: int, started: Callable[[str], N
 
     Args:
         catalogue: what to show.
-        host: where to listen. Anything but this machine's loopback address gets a fresh token, part of the address.
+        host: where to listen. Anything but this machine's loopback address gets a token, part of the address.
         port: 0 for a free one.
         started: told the address of the page.
 
     Raises:
         UsageError: nothing can listen there.
     """
-    token = "" if is_loopback(host) else secrets.token_urlsafe(16)
-    with _listener(host, port) as listener:
-        started(f"http://{_name(host)}:{listener.getsockname()[1]}/" + (f"?token={token}" if token else ""))
+    token = token_for(host)
+    with listener(host, port) as place:
+        started(f"http://{address(host, place.getsockname()[1])}/" + (f"?token={token}" if token else ""))
         config = uvicorn.Config(
             create_app(catalogue, token), log_level="warning", lifespan="off", timeout_graceful_shutdown=2
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(config).run(sockets=[place])
 
 
 def create_app(catalogue: Catalogue, token: str = "") -> FastAPI:
@@ -79,14 +77,6 @@ def create_app(catalogue: Catalogue, token: str = "") -> FastAPI:
     return app
 
 
-def is_loopback(host: str | None) -> bool:
-    """Whether a host's name or address means this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
-
-
 def _refusal(request: Request, token: str) -> Response | None:
     """The answer to a request that is not to be served; None for one that is.
 
@@ -96,35 +86,13 @@ def _refusal(request: Request, token: str) -> Response | None:
     if not token:
         known = is_loopback(request.url.hostname)
         return None if known else PlainTextResponse("This page is served to its own machine only.", status_code=403)
-    if _same(request.query_params.get("token", ""), token):
+    if same(request.query_params.get("token", ""), token):
         redirect = RedirectResponse(request.url.path, status_code=303)
         redirect.set_cookie(COOKIE, token, httponly=True, samesite="strict")
         return redirect
-    if _same(request.cookies.get(COOKIE, ""), token):
+    if same(request.cookies.get(COOKIE, ""), token):
         return None
     return PlainTextResponse("Open the address that `rldg data view` printed, with its token.", status_code=403)
-
-
-def _name(host: str) -> str:
-    """How others call the host: "every address" has a name, too."""
-    if host in ("", "0.0.0.0", "::"):
-        return socket.gethostname()
-    return f"[{host}]" if ":" in host else host
-
-
-def _same(offered: str, token: str) -> bool:
-    return secrets.compare_digest(offered.encode(), token.encode())
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    if not 0 <= port < 1 << 16:
-        raise UsageError(f"There is no port {port}; pass one from 1 to 65535, or none for a free one.")
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise UsageError(
-            f"Cannot listen on port {port} of {host} ({error.strerror}); pass another --port, or none for a free one."
-        ) from None
 
 
 def _json(content: dict[str, Any]) -> Response:
