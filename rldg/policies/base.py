@@ -1,5 +1,6 @@
 """The `Policy` interface: everything that acts implements it."""
 
+import copy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,3 +34,13 @@ class Policy:
     def act(self, observation: Observation) -> np.ndarray:
         """Normalised actions float32 (chunk, 7) in [-1, 1] to be carried out one after the other."""
         raise NotImplementedError
+
+    def session(self) -> "Policy":
+        """A policy that acts as this one does, in an episode of its own, at the same time, in another thread.
+
+        A plain copy; policies with weights worth sharing share them and answer sessions together.
+        """
+        return copy.deepcopy(self)
+
+    def warm_up(self, sessions: int = 1) -> None:
+        """Does beforehand what would make the first answers slow when so many sessions ask, such as compiling."""

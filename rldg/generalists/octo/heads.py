@@ -4,6 +4,7 @@ The numbers are drawn outside the model, so that the model is a function: the sa
 version of JAX, and zeros give the greedy ones.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -36,3 +37,8 @@ def sample_draws(config: HeadConfig, shape: tuple[int, ...], rng: np.random.Gene
     if isinstance(config, DiffusionConfig):
         return diffusion.sample_draws(config, shape, rng)
     return {} if isinstance(config, ContinuousConfig) else discrete.sample_draws(config, shape, rng)
+
+
+def joined_draws(draws: Sequence[Draws]) -> Draws:
+    """The draws of one batch, made of those of several, each of shape (B, 1)."""
+    return {name: np.concatenate([one[name] for one in draws], axis=int(name == "noises")) for name in draws[0]}

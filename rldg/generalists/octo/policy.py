@@ -1,6 +1,7 @@
 """`OctoPolicy`: a trained Octo as a policy."""
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,20 @@ from rldg.env.types import STATE_PARTS, ActionContract, Observation
 from rldg.errors import CheckpointError, UsageError
 from rldg.generalists.chunks import ChunkExecution, RecedingHorizon
 from rldg.generalists.octo.checkpoint import Checkpoint, load_checkpoint
-from rldg.generalists.octo.heads import Draws, sample_draws
+from rldg.generalists.octo.heads import Draws, joined_draws, sample_draws
 from rldg.generalists.octo.history import History
 from rldg.generalists.octo.model import OctoModule
 from rldg.generalists.octo.runtime import prepare_jax
 from rldg.generalists.octo.t5 import encode
 from rldg.generalists.octo.tokenizer import text_tokenizer
 from rldg.policies.base import Policy, PolicyMetadata
+from rldg.policies.merged import Merged
 from rldg.tasks.task import Task
 
 _SMALL = 2**24  # bytes of weights
 
 Images = Mapping[str, np.ndarray]  # camera -> (H, W, 3) uint8 RGB
+Ask = tuple[dict[str, Any], dict[str, Any], Draws]  # observation, task, draws, each of a batch of one
 
 
 class OctoPolicy(Policy):
@@ -80,6 +83,7 @@ class OctoPolicy(Policy):
         self._valid = np.arange(model.head.action_dim) < dimensions
         self._module = OctoModule(model)
         self._sample = jax.jit(self._sampled)
+        self._chunk = Merged(self._chunks)
         self._task: dict[str, Any] = {}
         self._generator = np.random.default_rng(0)
 
@@ -89,6 +93,24 @@ class OctoPolicy(Policy):
         self._history.reset()
         self._execution.reset()
         self._begin(instruction, None, seed)
+
+    def session(self) -> "OctoPolicy":
+        """The same model in an episode of its own; chunks that sessions ask for at the same time are one batch."""
+        other = copy.copy(self)
+        other._history, other._execution = History(self._model.window), copy.deepcopy(self._execution)
+        return other
+
+    def warm_up(self, sessions: int = 1) -> None:
+        """Compiles the model for every size of batch that so many sessions can make."""
+        one, pictures = self.session(), {}
+        for camera, size in self.metadata.image_sizes.items():
+            pictures[camera] = np.zeros((size, size, 3), np.uint8)
+        one._begin("", None, 0)
+        one._history.append(self._frame(pictures, self._proprio and np.zeros(len(self._proprio.offset), np.float32)))
+        ask = (one._history.observation(), one._task, sample_draws(self._model.head, (1, 1), None))
+        largest = min(sessions, self._chunk.most)
+        for size in {1, *(2**power for power in range(largest.bit_length())), largest}:
+            self._chunks([ask] * size)
 
     def act(self, observation: Observation) -> np.ndarray:
         """One normalised action (1, 7), so that the policy sees every observation."""
@@ -146,13 +168,22 @@ class OctoPolicy(Policy):
 
     def _actions(self, observation: dict[str, Any], stochastic: bool) -> np.ndarray:
         draws = sample_draws(self._model.head, (1, 1), self._generator if stochastic else None)
-        normalised = np.asarray(self._sample(self._params, observation, self._task, draws))
-        return self._statistics.restore(normalised[:, self._valid])
+        return self._statistics.restore(self._chunk((observation, self._task, draws))[:, self._valid])
+
+    def _chunks(self, asks: Sequence[Ask]) -> Sequence[np.ndarray]:
+        """Normalised actions (H, A) for each; few sizes of batches, since the model is compiled for each."""
+        if len(asks) == 1:
+            return np.asarray(self._sample(self._params, *asks[0]))
+        filled = [*asks, *asks[-1:] * (2 ** (len(asks) - 1).bit_length() - len(asks))]
+        observations, tasks, draws = zip(*filled, strict=True)
+        batch = jax.tree.map(lambda *leaves: np.concatenate(leaves), *observations)
+        told = jax.tree.map(lambda *leaves: np.concatenate(leaves), *tasks)
+        return np.asarray(self._sample(self._params, batch, told, joined_draws(draws)))[: len(asks)]
 
     def _sampled(self, params: Any, observation: Any, task: Any, draws: Draws) -> jax.Array:
         valid = None if self._valid.all() else self._valid
         actions: Any = self._module.apply({"params": params}, observation, task, draws, valid, method="sample")
-        return actions[0]
+        return actions
 
 
 def _without_t5(params: Any) -> Any:

@@ -1,5 +1,6 @@
 """`OpenVLAPolicy`: a trained OpenVLA as a policy."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from rldg.generalists.openvla.quantisation import Bits
 from rldg.generalists.openvla.source import local_folder
 from rldg.generalists.openvla.statistics import restored, statistics_of
 from rldg.policies.base import Policy, PolicyMetadata
+from rldg.policies.merged import Merged
 from rldg.tasks.task import Task
 
 Images = Mapping[str, np.ndarray]  # camera -> (H, W, 3) uint8 RGB
+Ask = tuple[np.ndarray, str, torch.Generator | None]  # image, instruction, and what a sample is drawn from
 
 _SMALL = 2**31  # bytes of weights up to which a CPU computes in float32, as the original's numbers are
 
@@ -69,6 +72,7 @@ class OpenVLAPolicy(Policy):
         self._contract = checkpoint.action_contract
         self._camera = next(iter(checkpoint.image_sizes))
         self._treated = _treatment(checkpoint.images.get(self._camera), crop, checkpoint.config.image_size)
+        self._predicted = Merged(self._predict_asks)
         self._instruction = ""
         self._generator = torch.Generator().manual_seed(0)
 
@@ -80,9 +84,17 @@ class OpenVLAPolicy(Policy):
     def act(self, observation: Observation) -> np.ndarray:
         """One normalised action (1, 7)."""
         assert self._contract is not None, "reset() comes first"
-        generators = [self._generator] if self.stochastic else None
-        action = self.predict_batch([observation["images"][self._camera]], [self._instruction], generators)
-        return self._contract.to_normalized(action)
+        generator = self._generator if self.stochastic else None
+        action = self._predicted((observation["images"][self._camera], self._instruction, generator))
+        return self._contract.to_normalized(action[None])
+
+    def session(self) -> "OpenVLAPolicy":
+        """The same model in an episode of its own; what sessions ask at the same time is one batch."""
+        return copy.copy(self)
+
+    def _predict_asks(self, asks: Sequence[Ask]) -> np.ndarray:
+        images, instructions, generators = zip(*asks, strict=True)
+        return self.predict_batch(images, instructions, generators if self.stochastic else None)
 
     def predict(
         self,
