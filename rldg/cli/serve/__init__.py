@@ -1,0 +1,5 @@
+"""Puts a policy, a station or a person behind a socket."""
+
+VERBS = {
+    "policy": "answer observations with a policy's actions, over a websocket",
+}

@@ -1,0 +1,1 @@
+"""Policies, stations and people behind a socket: servers and pages."""
