@@ -1,6 +1,6 @@
 """From what a user types for a policy to the policy."""
 
-from collections.abc import Set
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ NAMES = ("expert", "teleoperator", "teleoperator:average", "teleoperator:clumsy"
 # Of generalists. Octo's: see `rldg.generalists.chunks`; OpenVLA's: see `rldg.generalists.openvla.policy`.
 OPTIONS = {"execute": int, "ensemble": float, "crop": float, "bits": int, "compiled": int}
 OPENVLA = {"crop", "bits", "compiled"}
+REMOTE = {"connect": float, "answer": float, "keys": Path}  # of policy servers: see `rldg.policies.remote`
+SERVERS = ("ws://", "wss://")
 
 
 def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") -> Policy:
@@ -19,8 +21,10 @@ def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") ->
     `FOLDER@STEP` takes a generalist's checkpoint of that step instead of its last one. Of Octo, `FOLDER:execute=2`
     carries out two actions of each chunk, and `FOLDER:ensemble=0.1` averages chunks over time; of OpenVLA,
     `FOLDER:crop=0.9` keeps the middle of pictures, `FOLDER:bits=8` quantises weights, and `FOLDER:compiled=1` decodes
-    faster on a GPU. `hf://owner/name` is a published generalist. `POLICY+teleoperator[:habits]` lets the simulated
-    operator take over where the policy gets no further (`rldg.policies.intervention`).
+    faster on a GPU. `hf://owner/name` is a published generalist. `ws://host:port` is a policy server, with
+    `:answer=60,connect=10` seconds of patience and `:keys=FILE` for one that is not ours.
+    `POLICY+teleoperator[:habits]` lets the simulated operator take over where the policy gets no further
+    (`rldg.policies.intervention`).
 
     `stochastic` lets a specialist sample its actions, as the paper's roll-outs do; others ignore it. `statistics`
     chooses by which of its data sets a generalist un-normalises; the first one by default.
@@ -43,7 +47,9 @@ def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") ->
         from rldg.policies.teleoperator import Teleoperator
 
         return Teleoperator(habits or "skilled")
-    source, options = _with_options(text)
+    if text.startswith(SERVERS):
+        return _remote(*_with_options(text, REMOTE, "a policy server"))
+    source, options = _with_options(text, OPTIONS, "a generalist")
     path, _, step = source.rpartition("@")
     folder, at = (Path(path), int(step)) if path and step.isdecimal() else (Path(source), None)
     published = source.startswith("hf://")
@@ -81,7 +87,15 @@ def _is_generalist(folder: Path) -> bool:
     return any((folder / mark).exists() or any(folder.glob(f"[0-9]*/{mark}")) for mark in marks)
 
 
-def _with_options(text: str) -> tuple[str, dict[str, Any]]:
+def _remote(url: str, options: dict[str, Any]) -> Policy:
+    from rldg.policies.remote import Patience, RemotePolicy
+    from rldg.policies.remote_keys import read_remote_keys
+
+    keys = options.pop("keys", None)
+    return RemotePolicy(url, read_remote_keys(keys) if keys else None, Patience(**options))
+
+
+def _with_options(text: str, known: Mapping[str, Callable[[str], Any]], whose: str) -> tuple[str, dict[str, Any]]:
     """`SOURCE:name=value,...` as the source and its options."""
     source, _, tail = text.rpartition(":")
     if "=" not in tail or not source:
@@ -89,10 +103,10 @@ def _with_options(text: str) -> tuple[str, dict[str, Any]]:
     options = {}
     for entry in tail.split(","):
         name, _, value = entry.partition("=")
-        if name not in OPTIONS:
-            raise UnknownNameError("option of a generalist", name, OPTIONS)
+        if name not in known:
+            raise UnknownNameError(f"option of {whose}", name, known)
         try:
-            options[name] = OPTIONS[name](value)
+            options[name] = known[name](value)
         except ValueError:
-            raise UsageError(f"'{entry}' is no {OPTIONS[name].__name__}; valid: {name}=2.") from None
+            raise UsageError(f"'{entry}' is no {known[name].__name__}; valid: {name}=2.") from None
     return source, options
