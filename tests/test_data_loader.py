@@ -299,6 +299,15 @@ def test_normalisation_takes_the_statistics_there_and_back(folder):
         Normalisation.of({"action": statistics["action"]}, "proprio")
 
 
+def test_what_never_changes_becomes_zero_for_openvla_and_comes_back():
+    still = {"q01": [0.3, 0.0], "q99": [0.3, 1.0], "min": [0.3, -1.0], "max": [0.3, 2.0], "mean": [0.3, 0.5]}
+    values = np.array([[0.3, 0.0], [0.3, 1.0]], np.float32)
+    for mode, expected in (("bounds_q99", 0), ("bounds", -1)):
+        scale = Normalisation.of({"action": still}, mode=mode)
+        np.testing.assert_allclose(scale.normalise(values), [[expected, -1], [expected, 1]], atol=1e-6)
+        np.testing.assert_allclose(scale.restore(scale.normalise(values)), values, atol=1e-6)
+
+
 pictures = st.integers(0, 2**32 - 1).map(
     lambda seed: np.random.default_rng(seed).integers(0, 256, (24, 24, 3), np.uint8)
 )

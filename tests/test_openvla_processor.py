@@ -197,7 +197,7 @@ def test_a_data_set_gives_what_the_originals_loader_gives():
     for name in ("mean", "std", "min", "max", "q01", "q99"):
         np.testing.assert_allclose(computed["action"][name], statistics["action"][name], atol=1e-6)
     source = StepSource(
-        dataset, {"primary": "observation/image"}, action_normalisation=Normalisation.of(statistics, mode="bounds")
+        dataset, {"primary": "observation/image"}, action_normalisation=Normalisation.of(statistics, mode="bounds_q99")
     )
     config = LoaderConfig(
         len(source.actions),

@@ -49,18 +49,24 @@ def trained_table(module: nn.Module) -> str:
 
 
 def _activations(objective: Any, part: Batch) -> int:
-    own = {parameter.untyped_storage().data_ptr() for parameter in objective.parameters()}
+    weights: set[int] = set()
     kept: dict[int, int] = {}
+
+    def note(module: nn.Module, _: Any) -> None:  # while a module computes, FSDP has its weights whole
+        weights.update(p.untyped_storage().data_ptr() for p in module.parameters(recurse=False))
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
+        if storage.data_ptr() not in weights:
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
+    handles = [m.register_forward_pre_hook(note) for m in objective.modules() if any(True for _ in m.parameters(False))]
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         found = objective(part)
     del found  # while it lived, no storage was used twice
+    for handle in handles:
+        handle.remove()
     return sum(kept.values())
 
 

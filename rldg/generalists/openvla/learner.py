@@ -120,7 +120,7 @@ def named_errors(errors: np.ndarray, scale: np.ndarray) -> dict[str, float]:
 
 def error_scale(statistics: Mapping[str, Any]) -> np.ndarray:
     """(7,): how much of the data's units a difference of 1 between normalised actions is."""
-    found = Normalisation.of(dict(statistics), mode="bounds")
+    found = Normalisation.of(dict(statistics), mode="bounds_q99")
     return np.where(found.mask, found.spread / 2, 1.0)
 
 

@@ -98,7 +98,11 @@ def finetune(
     with training_stage("openvla", out, configuration, seed, inputs, overwrite=overwrite, leads=leads) as run:
         if not _agreed(accelerator, run.finished):
             found = open_data(
-                data, {SLOT: config.camera}, validation_share=config.validation_share, seed=seed, normalisation="bounds"
+                data,
+                {SLOT: config.camera},
+                validation_share=config.validation_share,
+                seed=seed,
+                normalisation="bounds_q99",
             )
             learner = Learner(start.model, config, seed, error_scale(found.statistics), accelerator)
             run.result = _trained(

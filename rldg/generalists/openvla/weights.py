@@ -102,6 +102,7 @@ def fill(model: nn.Module, folder: Path, dtype: torch.dtype | None, device: str)
     finite.
     """
     found = places(folder, model.state_dict())
+    device = "cpu" if torch.device(device).type == "cpu" else device  # safetensors does not number CPUs
     for name, place in sorted(found.items(), key=lambda entry: -math.prod(entry[1].shape)):
         with _opened(place.file, device) as content:
             tensor = content.get_tensor(name)
