@@ -509,11 +509,6 @@ def together(*arguments, sharded):
             process.kill()
 
 
-def same_training(one, two, rel):
-    for before, after in zip(lines_of(one), lines_of(two), strict=True):
-        assert after == pytest.approx(before, rel=rel)
-
-
 @slow
 @pytest.mark.parametrize("sharded", ["", "fsdp"])
 @pytest.mark.parametrize("mode", ["full", "muon", "lora"])
@@ -522,12 +517,13 @@ def test_two_processes_train_as_one(mode, sharded, run, dataset, tmp_path):
     config = dataclasses.replace(variant(mode), steps=3, accumulate=2)
     finetune(config, [dataset], tmp_path / "one", seed=1, init=init)
     together(dataset, tmp_path / "two", init or "", mode, sharded, 3, sharded=sharded)
-    if mode == "muon":  # orthogonalises in bfloat16, in other parts when sharded: rounding counts for more
-        return same_training(tmp_path / "one", tmp_path / "two", rel=2e-3)
-    same_training(tmp_path / "one", tmp_path / "two", rel=2e-5)
+    # Muon multiplies in bfloat16, in other parts when sharded, so that rounding counts for more.
+    tolerance, small = (2e-3, 0.1) if mode == "muon" else (2e-5, 2e-6)
+    for one, two in zip(lines_of(tmp_path / "one"), lines_of(tmp_path / "two"), strict=True):
+        assert two == pytest.approx(one, rel=tolerance)
     expected = weights(tmp_path / "one")
     for name, value in weights(tmp_path / "two").items():
-        np.testing.assert_allclose(value, expected[name], atol=2e-6)
+        np.testing.assert_allclose(value, expected[name], atol=small)
 
 
 @slow
