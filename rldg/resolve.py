@@ -9,8 +9,9 @@ from rldg.policies.base import Policy
 
 NAMES = ("expert", "teleoperator", "teleoperator:average", "teleoperator:clumsy")
 # Of generalists. Octo's: see `rldg.generalists.chunks`; OpenVLA's: see `rldg.generalists.openvla.policy`.
-OPTIONS = {"execute": int, "ensemble": float, "crop": float, "bits": int, "compiled": int}
+OPTIONS = {"execute": int, "ensemble": float, "crop": float, "bits": int, "compiled": int, "primary": str, "wrist": str}
 OPENVLA = {"crop", "bits", "compiled"}
+SLOTS = {"primary", "wrist"}  # which camera of the task a generalist's picture comes from
 REMOTE = {"connect": float, "answer": float, "keys": Path}  # of policy servers: see `rldg.policies.remote`
 SERVERS = ("ws://", "wss://")
 
@@ -21,8 +22,9 @@ def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") ->
     `FOLDER@STEP` takes a generalist's checkpoint of that step instead of its last one. Of Octo, `FOLDER:execute=2`
     carries out two actions of each chunk, and `FOLDER:ensemble=0.1` averages chunks over time; of OpenVLA,
     `FOLDER:crop=0.9` keeps the middle of pictures, `FOLDER:bits=8` quantises weights, and `FOLDER:compiled=1` decodes
-    faster on a GPU. `hf://owner/name` is a published generalist. `ws://host:port` is a policy server, with
-    `:answer=60,connect=10` seconds of patience and `:keys=FILE` for one that is not ours.
+    faster on a GPU. `FOLDER:primary=wrist_1` shows either the pictures of the task's camera wrist_1 as its "primary"
+    ones (Octo may have a "wrist" as well). `hf://owner/name` is a published generalist. `ws://host:port` is a policy
+    server, with `:answer=60,connect=10` seconds of patience and `:keys=FILE` for one that is not ours.
     `POLICY+teleoperator[:habits]` lets the simulated operator take over where the policy gets no further
     (`rldg.policies.intervention`).
 
@@ -59,16 +61,18 @@ def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") ->
         from rldg.generalists.openvla.source import is_openvla
 
         whole = source if published else folder
+        cameras = {slot: options.pop(slot) for slot in SLOTS & options.keys()}
         if is_openvla(whole):
-            _refuse(options, "OpenVLA", options.keys() - OPENVLA)
+            _refuse(options | cameras, "OpenVLA", (options.keys() - OPENVLA) | (cameras.keys() - {"primary"}))
             from rldg.generalists.openvla.policy import load_openvla
 
-            return load_openvla(whole, at, statistics_key=statistics, **options)
+            return load_openvla(whole, at, statistics_key=statistics, camera=cameras.get("primary", ""), **options)
         _refuse(options, "Octo", OPENVLA)
         from rldg.generalists.chunks import chunk_execution
         from rldg.generalists.octo.policy import load_octo
 
-        return load_octo(whole, at, statistics_key=statistics, execution=chunk_execution(**options))
+        execution = chunk_execution(**options)
+        return load_octo(whole, at, statistics_key=statistics, execution=execution, cameras=cameras)
     if options:
         raise UsageError(f"{folder} is no generalist, so it takes no {', '.join(options)}.")
     from rldg.specialists.policy import load_specialist

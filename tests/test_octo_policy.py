@@ -207,6 +207,18 @@ def test_a_goal_image_changes_what_the_original_does():
     assert np.abs(policy.predict(images, "", goal=goal) - policy.predict(images, "")).max() > 1e-5
 
 
+@needs_shared
+def test_a_foreign_checkpoint_sees_through_the_cameras_that_are_named():
+    source = str(SHARED / "checkpoints/diffusion")
+    images = {name: np.full((50, 50, 3), shade, np.uint8) for name, shade in (("primary", 40), ("wrist", 200))}
+    named = load_policy(f"{source}:primary=side_1,wrist=wrist_1")
+    assert named.metadata.image_sizes == {"side_1": 0, "wrist_1": 0}
+    found = named.predict({"side_1": images["primary"], "wrist_1": images["wrist"]}, "insert it")
+    np.testing.assert_array_equal(found, load_policy(source).predict(images, "insert it"))
+    with pytest.raises(UnknownNameError, match="'wrist'"):
+        load_policy(f"{SHARED / 'checkpoints/l1_proprio'}:wrist=wrist_1")
+
+
 def test_options_of_a_generalist_are_read_and_what_they_do_not_mean_is_named(tmp_path):
     (tmp_path / "specialist").mkdir()
     with pytest.raises(UnknownNameError, match="Did you mean 'ensemble'"):

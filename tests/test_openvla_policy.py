@@ -8,12 +8,14 @@ import torch
 
 from rldg.cli.main import dispatch
 from rldg.data.transform import RLDG_OPENVLA
+from rldg.env.robot_env import RobotEnv
 from rldg.env.types import ActionContract
 from rldg.errors import CheckpointError, ContractError, UsageError
 from rldg.generalists.openvla.checkpoint import Extension, load_checkpoint
 from rldg.generalists.openvla.policy import OpenVLAPolicy, load_openvla
 from rldg.policies.frame import FramePolicy
 from rldg.resolve import load_policy
+from rldg.rollout import rollout
 from rldg.rollout.loop import check_contract
 from rldg.tasks import load_task
 from tests.openvla_golden import SHARED, arrays, batch, needs_shared, picture, read, write
@@ -129,6 +131,22 @@ def test_quantised_weights_stay_near_the_others(bits, difference):
         with torch.inference_mode():
             losses.append(model(**inputs).loss.item())
     assert 0 < abs(losses[1] - losses[0]) < difference
+
+
+@needs_shared
+def test_a_foreign_checkpoint_acts_on_the_camera_that_is_named():
+    task = load_task("usb_a_insertion")
+    contract, env = ActionContract.of(task), RobotEnv(task)
+    with pytest.raises(ContractError, match=r"needs camera 'primary'; the environment has \['side_1', 'wrist_1'\]"):
+        rollout(env, load_policy(str(SHARED / "model"), statistics="tiny_bridge"), seed=0)
+    policy = load_policy(f"{SHARED / 'model'}:primary=wrist_1", statistics="tiny_bridge")
+    check_contract(policy, env)
+    observation, _ = env.reset(seed=0)
+    policy.reset(task, task.instruction)
+    predicted = policy.predict({"wrist_1": observation["images"]["wrist_1"]}, task.instruction)
+    np.testing.assert_array_equal(policy.act(observation), contract.to_normalized(predicted))
+    with pytest.raises(UsageError, match="no option wrist"):
+        load_policy(f"{SHARED / 'model'}:wrist=wrist_1", statistics="tiny_bridge")
 
 
 class Env:

@@ -15,7 +15,7 @@ class PolicyMetadata:
 
     kind: str  # "expert", "teleoperator", "specialist", "octo", ...
     action_contract: ActionContract | None = None  # None: it adapts to any task
-    image_sizes: dict[str, int] = field(default_factory=dict)  # camera -> pixels (square); empty: needs no image
+    image_sizes: dict[str, int] = field(default_factory=dict)  # camera -> pixels (square; 0: any)
     statistics_key: str = ""
     weight_hash: str = ""
     checkpoint_step: int = 0

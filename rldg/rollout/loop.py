@@ -54,7 +54,7 @@ def check_contract(policy: Policy, env: RobotEnv) -> None:
     for camera, size in policy.metadata.image_sizes.items():
         if camera not in env.camera_sizes:
             raise ContractError(f"The policy needs camera '{camera}'; the environment has {sorted(env.camera_sizes)}.")
-        if env.camera_sizes[camera] != size:
+        if size not in (0, env.camera_sizes[camera]):
             raise ContractError(
                 f"The policy needs '{camera}' at {size} px; the environment gives {env.camera_sizes[camera]} px."
             )

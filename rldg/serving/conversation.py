@@ -63,8 +63,11 @@ class Conversation:
         for camera, size in self._policy.metadata.image_sizes.items():
             if camera not in images:
                 raise MessageError(f"The policy sees through '{camera}'; send observation/image_{camera}.")
-            if images[camera].shape != (size, size, 3):
-                raise MessageError(f"The policy needs '{camera}' as ({size}, {size}, 3); got {images[camera].shape}.")
+            height, width = (size, size) if size else images[camera].shape[:2]
+            if images[camera].shape != (height, width, 3):
+                raise MessageError(
+                    f"The policy needs '{camera}' as ({height}, {width}, 3); got {images[camera].shape}."
+                )
 
 
 def agree(policy: Policy, wanted: ActionContract) -> None:

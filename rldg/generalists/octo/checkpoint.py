@@ -55,7 +55,7 @@ class Checkpoint:
     step: int
     weight_hash: str
     action_contract: ActionContract | None  # None: unknown, as with data that rldg did not record
-    image_sizes: dict[str, int]  # camera -> pixels of the frames that it was trained on
+    image_sizes: dict[str, int]  # camera -> pixels of the frames that it was trained on, 0 where nobody knows
     images: dict[str, ImageTransform]  # slot -> what is done to its pictures
     folder: Path  # where it lies, with its text tokenizer beside it
     lowdim: dict[str, int]  # entry of the observation that holds plain numbers -> how many
@@ -158,7 +158,7 @@ def _load(folder: Path, step: int) -> Checkpoint:
     try:
         if own is None:
             model = model_from_original(config, _shapes(params), _shapes(example))
-            contract, sizes = None, {image.camera: image.size for image in model.images}
+            contract, sizes = None, dict.fromkeys((image.camera for image in model.images), 0)
             images = {image.name: ImageTransform(height=image.size, width=image.size) for image in model.images}
         else:
             model = model_from_json(own["model"])

@@ -10,7 +10,7 @@ import numpy as np
 
 from rldg.data.normalisation import Normalisation
 from rldg.env.types import STATE_PARTS, ActionContract, Observation
-from rldg.errors import CheckpointError, UsageError
+from rldg.errors import CheckpointError, UnknownNameError, UsageError
 from rldg.generalists.chunks import ChunkExecution, RecedingHorizon
 from rldg.generalists.octo.checkpoint import Checkpoint, load_checkpoint
 from rldg.generalists.octo.heads import Draws, joined_draws, sample_draws
@@ -40,9 +40,12 @@ class OctoPolicy(Policy):
         statistics_key: of the data set by whose statistics to un-normalise; the first one by default.
         stochastic: whether to sample.
         execution: how chunks of actions are carried out; the whole chunk by default.
+        cameras: slot of the model ("primary", "wrist") -> camera of the task that fills it, where the checkpoint's own
+            choice does not fit.
 
     Raises:
         CheckpointError: there are no such statistics.
+        UnknownNameError: the model has no such slot.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class OctoPolicy(Policy):
         statistics_key: str = "",
         stochastic: bool = False,
         execution: ChunkExecution | None = None,
+        cameras: Mapping[str, str] | None = None,
     ) -> None:
         key = statistics_key or next(iter(checkpoint.statistics), "")
         if key not in checkpoint.statistics:
@@ -59,11 +63,16 @@ class OctoPolicy(Policy):
                 f"The checkpoint has no statistics of '{key}'; it has {sorted(checkpoint.statistics)}."
             )
         statistics, model = checkpoint.statistics[key], checkpoint.model
+        slots = {image.name: image.camera for image in model.images}
+        for slot in cameras or {}:
+            if slot not in slots:
+                raise UnknownNameError("picture of the model", slot, slots)
+        self._cameras = slots | dict(cameras or {})
         self.stochastic = stochastic
         self.metadata = PolicyMetadata(
             kind="octo",
             action_contract=checkpoint.action_contract,
-            image_sizes=dict(checkpoint.image_sizes),
+            image_sizes={self._cameras[slot]: checkpoint.image_sizes[camera] for slot, camera in slots.items()},
             statistics_key=key,
             weight_hash=checkpoint.weight_hash,
             checkpoint_step=checkpoint.step,
@@ -104,7 +113,7 @@ class OctoPolicy(Policy):
         """Compiles the model for every size of batch that so many sessions can make."""
         one, pictures = self.session(), {}
         for camera, size in self.metadata.image_sizes.items():
-            pictures[camera] = np.zeros((size, size, 3), np.uint8)
+            pictures[camera] = np.zeros((size or 1, size or 1, 3), np.uint8)
         one._begin("", None, 0)
         one._history.append(self._frame(pictures, self._proprio and np.zeros(len(self._proprio.offset), np.float32)))
         ask = (one._history.observation(), one._task, sample_draws(self._model.head, (1, 1), None))
@@ -153,12 +162,13 @@ class OctoPolicy(Policy):
         for image in self._model.images if goal else ():
             if not image.goal:
                 raise UsageError(f"The model's images of '{image.camera}' take no goal beside them.")
-            if goal and image.camera in goal:
-                self._task[f"image_{image.name}"] = self._transforms[image.name](goal[image.camera])[None]
+            if goal and self._cameras[image.name] in goal:
+                picture = goal[self._cameras[image.name]]
+                self._task[f"image_{image.name}"] = self._transforms[image.name](picture)[None]
         self._generator = np.random.default_rng([seed, 3])  # not the stream that draws the scene
 
     def _frame(self, images: Images, proprio: np.ndarray | None) -> dict[str, np.ndarray]:
-        found = {f"image_{i.name}": self._transforms[i.name](images[i.camera]) for i in self._model.images}
+        found = {f"image_{slot}": self._transforms[slot](images[camera]) for slot, camera in self._cameras.items()}
         if proprio is not None:
             if self._proprio is None or len(proprio) != len(self._proprio.offset):
                 wanted = "no state" if self._proprio is None else f"a state of {len(self._proprio.offset)} numbers"
@@ -170,15 +180,15 @@ class OctoPolicy(Policy):
         draws = sample_draws(self._model.head, (1, 1), self._generator if stochastic else None)
         return self._statistics.restore(self._chunk((observation, self._task, draws))[:, self._valid])
 
-    def _chunks(self, asks: Sequence[Ask]) -> Sequence[np.ndarray]:
+    def _chunks(self, asks: Sequence[Ask]) -> list[np.ndarray]:
         """Normalised actions (H, A) for each; few sizes of batches, since the model is compiled for each."""
         if len(asks) == 1:
-            return np.asarray(self._sample(self._params, *asks[0]))
+            return list(np.asarray(self._sample(self._params, *asks[0])))
         filled = [*asks, *asks[-1:] * (2 ** (len(asks) - 1).bit_length() - len(asks))]
         observations, tasks, draws = zip(*filled, strict=True)
         batch = jax.tree.map(lambda *leaves: np.concatenate(leaves), *observations)
         told = jax.tree.map(lambda *leaves: np.concatenate(leaves), *tasks)
-        return np.asarray(self._sample(self._params, batch, told, joined_draws(draws)))[: len(asks)]
+        return list(np.asarray(self._sample(self._params, batch, told, joined_draws(draws)))[: len(asks)])
 
     def _sampled(self, params: Any, observation: Any, task: Any, draws: Draws) -> jax.Array:
         valid = None if self._valid.all() else self._valid
@@ -216,14 +226,17 @@ def load_octo(
     statistics_key: str = "",
     stochastic: bool = False,
     execution: ChunkExecution | None = None,
+    cameras: Mapping[str, str] | None = None,
 ) -> OctoPolicy:
     """The policy in a run or checkpoint folder or on the hub, of the last step by default.
 
-    Raises `CheckpointError` if there is no such checkpoint.
+    Raises `CheckpointError` if there is no such checkpoint, and as `OctoPolicy`.
     """
     prepare_jax(_threads(source))
     checkpoint = load_checkpoint(source, step)
-    return OctoPolicy(checkpoint, statistics_key=statistics_key, stochastic=stochastic, execution=execution)
+    return OctoPolicy(
+        checkpoint, statistics_key=statistics_key, stochastic=stochastic, execution=execution, cameras=cameras
+    )
 
 
 def _threads(source: str | Path) -> int:

@@ -70,7 +70,7 @@ class Checkpoint:
     @property
     def image_sizes(self) -> dict[str, int]:
         """Its camera, and the pixels of the frames that it was trained on."""
-        return self.extension.image_sizes or {CAMERA: self.config.image_size}
+        return self.extension.image_sizes or {CAMERA: 0}
 
     @property
     def images(self) -> dict[str, ImageTransform]:

@@ -39,6 +39,7 @@ class OpenVLAPolicy(Policy):
         temperature: of the samples.
         crop: share of a picture's area that is kept, its middle, for checkpoints that do not say how they were trained:
             the original evaluates models that it trained on random crops at 0.9.
+        camera: of the task, whose pictures are seen; by default the checkpoint's own choice.
 
     Raises:
         CheckpointError: there are no such statistics, or several and no key.
@@ -53,16 +54,18 @@ class OpenVLAPolicy(Policy):
         stochastic: bool = False,
         temperature: float = 1.0,
         crop: float | None = None,
+        camera: str = "",
     ) -> None:
         key, self._statistics = statistics_of(checkpoint.norm_stats, statistics_key)
         self._parallel = checkpoint.config.decoding == "parallel"
         if self._parallel and len(self._statistics["low"]) != ACTION_DIMENSIONS:
             raise CheckpointError(f"The statistics of '{key}' are of actions of another size than the model's.")
+        own = next(iter(checkpoint.image_sizes))
         self.stochastic = stochastic
         self.metadata = PolicyMetadata(
             kind="openvla",
             action_contract=checkpoint.action_contract,
-            image_sizes=dict(checkpoint.image_sizes),
+            image_sizes={camera or own: checkpoint.image_sizes[own]},
             statistics_key=key,
             weight_hash=checkpoint.weight_hash,
             checkpoint_step=checkpoint.step,
@@ -70,8 +73,8 @@ class OpenVLAPolicy(Policy):
         )
         self._checkpoint, self._temperature = checkpoint, temperature
         self._contract = checkpoint.action_contract
-        self._camera = next(iter(checkpoint.image_sizes))
-        self._treated = _treatment(checkpoint.images.get(self._camera), crop, checkpoint.config.image_size)
+        self._camera = camera or own
+        self._treated = _treatment(checkpoint.images.get(own), crop, checkpoint.config.image_size)
         self._predicted = Merged(self._predict_asks)
         self._instruction = ""
         self._generator = torch.Generator().manual_seed(0)
@@ -92,9 +95,9 @@ class OpenVLAPolicy(Policy):
         """The same model in an episode of its own; what sessions ask at the same time is one batch."""
         return copy.copy(self)
 
-    def _predict_asks(self, asks: Sequence[Ask]) -> np.ndarray:
+    def _predict_asks(self, asks: Sequence[Ask]) -> list[np.ndarray]:
         images, instructions, generators = zip(*asks, strict=True)
-        return self.predict_batch(images, instructions, generators if self.stochastic else None)
+        return list(self.predict_batch(images, instructions, generators if self.stochastic else None))
 
     def predict(
         self,
@@ -179,6 +182,7 @@ def load_openvla(
     crop: float | None = None,
     bits: Bits | None = None,
     compiled: bool = False,
+    camera: str = "",
     device: str | None = None,
 ) -> OpenVLAPolicy:
     """The policy in a run or checkpoint folder or on the hub, of the last step by default; on a GPU if there is one.
@@ -196,7 +200,7 @@ def load_openvla(
     checkpoint = load_checkpoint(source, step, dtype=dtype, device=place, bits=bits)
     if compiled:
         checkpoint.model.compile_for_acting()
-    return OpenVLAPolicy(checkpoint, statistics_key=statistics_key, stochastic=stochastic, crop=crop)
+    return OpenVLAPolicy(checkpoint, statistics_key=statistics_key, stochastic=stochastic, crop=crop, camera=camera)
 
 
 def _size(folder: Path) -> int:
