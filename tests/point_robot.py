@@ -32,6 +32,9 @@ class PointRobot:
     def contact(self) -> Contact | None:
         return None
 
+    def object_pose(self) -> np.ndarray | None:
+        return None
+
     def images(self) -> dict[str, np.ndarray]:
         return {}
 

@@ -9,14 +9,23 @@ from gymnasium import spaces
 
 from rldg import geometry
 from rldg.env.success import make_judge
-from rldg.env.types import ACTION_DIMENSION, ActionContract, Observation, StepInfo, checked_action
+from rldg.env.types import (
+    ACTION_DIMENSION,
+    PRIVILEGED_PARTS,
+    STATE_PARTS,
+    ActionContract,
+    Observation,
+    StepInfo,
+    checked_action,
+    gripper_command,
+    privileged_parts,
+)
 from rldg.env.workspace import clip_to_box
 from rldg.robots.base import Robot, RobotState
 from rldg.tasks import load_station
 from rldg.tasks.station import Station
 from rldg.tasks.task import Task
 
-STATE_SIZES = {"tcp_pose": 7, "tcp_vel": 6, "tcp_force": 3, "tcp_torque": 3, "gripper_pose": 1}
 JAM_STEPS = 10  # a time-out counts as a jam if the plug touched and stood still for this many steps
 JAM_TRAVEL = 0.001  # metres
 
@@ -51,17 +60,22 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
         self.camera_sizes = self.robot.camera_sizes
         self.render_mode = "rgb_array" if cameras else None
         self._contract = ActionContract.of(task)
-        self._judge = make_judge(task, ground_truth=self.station.backend == "mujoco")
+        simulated = self.station.backend == "mujoco"
+        self._judge = make_judge(task, ground_truth=simulated)
+        self._sees_object = simulated and "object_in_tcp" in privileged_parts(task)
+        privileged = privileged_parts(task) if simulated else ("tcp_in_target",)
         self.action_space = spaces.Box(-1, 1, (ACTION_DIMENSION,), np.float32)
         self.observation_space: spaces.Space[Any] = spaces.Dict(
             {
                 "state": spaces.Dict(
-                    {n: spaces.Box(-np.inf, np.inf, (k,), np.float32) for n, k in STATE_SIZES.items()}
+                    {n: spaces.Box(-np.inf, np.inf, (k,), np.float32) for n, k in STATE_PARTS.items()}
                 ),
                 "images": spaces.Dict(
                     {n: spaces.Box(0, 255, (k, k, 3), np.uint8) for n, k in self.camera_sizes.items()}
                 ),
-                "privileged": spaces.Dict({"tcp_in_target": spaces.Box(-np.inf, np.inf, (7,), np.float32)}),
+                "privileged": spaces.Dict(
+                    {n: spaces.Box(-np.inf, np.inf, (PRIVILEGED_PARTS[n],), np.float32) for n in privileged}
+                ),
             }
         )
 
@@ -73,6 +87,7 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
         self.robot.reset(self.np_random)
         self._judge.reset()
         self._steps, self._path = 0, []
+        self._gripper = 0.0 if self.task.gripper == "fixed" else 1.0  # what it was told last
         state = self.robot.state()
         self._state, self._origin = state, geometry.invert(state.pose)
         contact = self.robot.contact()
@@ -84,18 +99,20 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
 
         Raises `ActionError` if the action is not seven finite numbers.
         """
-        metric = self._contract.to_metric(checked_action(action))
-        if self.task.gripper == "fixed":
-            metric[6] = 0.0
+        action = checked_action(action)
+        metric = self._contract.to_metric(action)
+        if self.task.gripper == "binary":
+            self._gripper = gripper_command(float(action[6]), self._gripper)
+        metric[6] = self._gripper
         before = self._state.pose
         goal = clip_to_box(geometry.integrate(before, metric[:6]), self.robot.target(), self.task.workspace)
-        self.robot.move(goal, gripper=float(metric[6]))
+        self.robot.move(goal, gripper=self._gripper)
         state = self._state = self.robot.state()
         contact = self.robot.contact()
         self._steps += 1
         self._path.append((state.pose[:3], contact is not None and contact.touching))
-        tcp_in_target = geometry.relative(self.robot.target(), state.pose)
-        success = self._judge(tcp_in_target, contact)
+        observation = self._observe(state)
+        success = self._judge(observation, contact)
         too_hard = bool(np.linalg.norm(state.force) > self.task.force_limit)
         terminated = success or too_hard
         truncated = not terminated and self._steps >= self.task.horizon
@@ -109,16 +126,14 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
             insertion_depth=contact.depth if contact else 0.0,
             penetration=contact.penetration if contact else 0.0,
         )
-        return self._observe(state, tcp_in_target), float(success), terminated, truncated, {"step": info}
+        return observation, float(success), terminated, truncated, {"step": info}
 
     def _time_out_reason(self) -> str:
         recent = self._path[-JAM_STEPS:]
         travel = np.linalg.norm(recent[-1][0] - recent[0][0])
         return "jam" if all(touching for _, touching in recent) and travel < JAM_TRAVEL else "time_out"
 
-    def _observe(self, state: RobotState, tcp_in_target: np.ndarray | None = None) -> Observation:
-        if tcp_in_target is None:
-            tcp_in_target = geometry.relative(self.robot.target(), state.pose)
+    def _observe(self, state: RobotState) -> Observation:
         relative = raw_state(state) | {
             "tcp_pose": geometry.compose(self._origin, state.pose).astype(np.float32),
             "tcp_vel": geometry.unrotate_twist(state.pose, state.velocity).astype(np.float32),
@@ -126,8 +141,20 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
         return {
             "state": relative,
             "images": self.robot.images(),
-            "privileged": {"tcp_in_target": tcp_in_target.astype(np.float32)},
+            "privileged": self._privileged(state),
         }
+
+    def _privileged(self, state: RobotState) -> dict[str, np.ndarray]:
+        target = self.robot.target()
+        poses = {"tcp_in_target": geometry.relative(target, state.pose)}
+        if self._sees_object:
+            held = self.robot.object_pose()
+            assert held is not None
+            poses |= {
+                "object_in_tcp": geometry.relative(state.pose, held),
+                "object_in_target": geometry.relative(target, held),
+            }
+        return {name: pose.astype(np.float32) for name, pose in poses.items()}
 
     def render(self) -> np.ndarray:
         """The task's cameras side by side, (H, W, 3) uint8."""

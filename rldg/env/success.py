@@ -5,6 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from rldg import geometry
+from rldg.env.types import Observation
 from rldg.errors import RldgError
 from rldg.robots.base import Contact
 from rldg.sim.connector import MILLIMETRE
@@ -18,8 +19,8 @@ class Judge(Protocol):
         """Forgets the last episode."""
         ...
 
-    def __call__(self, tcp_in_target: np.ndarray, contact: Contact | None) -> bool:
-        """Whether the task is done, from the tool's pose (7) in the target frame and the simulator's ground truth."""
+    def __call__(self, observation: Observation, contact: Contact | None) -> bool:
+        """Whether the task is done, from what was observed and the simulator's ground truth about the contact."""
         ...
 
 
@@ -34,7 +35,7 @@ class DepthJudge:
         """Begins an episode."""
         self._held = 0
 
-    def __call__(self, tcp_in_target: np.ndarray, contact: Contact | None) -> bool:
+    def __call__(self, observation: Observation, contact: Contact | None) -> bool:
         """True once the depth has been held for the asked number of consecutive steps."""
         assert contact is not None
         deep_enough = contact.depth >= self._depth and contact.penetration < contact.clearance
@@ -51,9 +52,10 @@ class ThresholdJudge:
     def reset(self) -> None:
         """Begins an episode."""
 
-    def __call__(self, tcp_in_target: np.ndarray, contact: Contact | None) -> bool:
+    def __call__(self, observation: Observation, contact: Contact | None) -> bool:
         """True while every component is within its tolerance."""
-        error = np.concatenate([tcp_in_target[:3], geometry.rotation_vector(tcp_in_target)])
+        pose = observation["privileged"]["tcp_in_target"].astype(np.float64)
+        error = np.concatenate([pose[:3], geometry.rotation_vector(pose)])
         return bool((np.abs(error) <= self._tolerance).all())
 
 

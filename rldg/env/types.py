@@ -10,8 +10,8 @@ from rldg.errors import ActionError
 from rldg.tasks.task import Task
 
 # Parts by group, float32 but for images. The group `state` holds `tcp_pose` of 7 numbers, `tcp_vel` of 6, `tcp_force`
-# of 3, `tcp_torque` of 3, `gripper_pose` of 1; `privileged` holds `tcp_in_target` of 7; `images` holds for each camera
-# a picture (H, W, 3), uint8 RGB.
+# of 3, `tcp_torque` of 3, `gripper_pose` of 1; `privileged` holds what `privileged_parts` names; `images` holds for
+# each camera a picture (H, W, 3), uint8 RGB.
 # `tcp_pose` is relative to the episode's reset pose, `tcp_vel` is in the end-effector frame (SERL's relative frame).
 Observation = dict[str, dict[str, np.ndarray]]
 
@@ -19,7 +19,25 @@ Observation = dict[str, dict[str, np.ndarray]]
 STATE_PARTS = {"tcp_pose": 7, "tcp_vel": 6, "tcp_force": 3, "tcp_torque": 3, "gripper_pose": 1}
 STATE_SIZE = sum(STATE_PARTS.values())
 
+# Parts of the group `privileged`, poses (7) that simulation knows: of the tool in the target frame, of the object's
+# grasp frame in the tool frame (the identity while it is held well), and of the grasp frame in the target frame (the
+# identity when the object is where it has to end).
+PRIVILEGED_PARTS = {"tcp_in_target": 7, "object_in_tcp": 7, "object_in_target": 7}
+
 ACTION_DIMENSION = 7
+GRIPPER_DEADBAND = 0.5  # an action[6] of less than this in size leaves the gripper as it is (SERL's threshold)
+
+
+def privileged_parts(task: Task) -> tuple[str, ...]:
+    """Names of the privileged parts that `task` has in simulation: those of an object only where one is grasped."""
+    return tuple(PRIVILEGED_PARTS) if task.gripper == "binary" else ("tcp_in_target",)
+
+
+def gripper_command(action: float, before: float) -> float:
+    """What a normalised `action[6]` tells the gripper, 0 close or 1 open; in the deadband what it was told before."""
+    if abs(action) < GRIPPER_DEADBAND:
+        return before
+    return float(action > 0)
 
 
 @dataclass(frozen=True)
@@ -74,7 +92,7 @@ class StepInfo:
     action: np.ndarray = field(default_factory=lambda: np.zeros(7, np.float32))  # metric, end-effector frame
     base_action: np.ndarray = field(default_factory=lambda: np.zeros(7, np.float32))  # the same in the base frame
     success: bool = False
-    failure_reason: str = ""  # "", "time_out", "jam" or "force_limit"; set on an episode's last step
+    failure_reason: str = ""  # "", "time_out", "jam", "dropped" or "force_limit"; set on an episode's last step
     insertion_depth: float = 0.0  # metres, simulation only
     penetration: float = 0.0  # deepest contact so far in this episode [m], simulation only
 

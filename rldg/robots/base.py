@@ -37,7 +37,7 @@ class Robot(Protocol):
         ...
 
     def move(self, pose: np.ndarray, gripper: float) -> None:
-        """Commands a tool pose (7) in the base frame and a gripper of 0 closed .. 1 open for one control period."""
+        """Commands a tool pose (7) in the base frame and a gripper, 0 closed or 1 open, for one control period."""
         ...
 
     def state(self) -> RobotState:
@@ -50,6 +50,12 @@ class Robot(Protocol):
 
     def contact(self) -> Contact | None:
         """Ground truth about the contact, or None where there is none."""
+        ...
+
+    def object_pose(self) -> np.ndarray | None:
+        """Ground truth: pose (7), in the base frame, of the grasp frame of the object that is to be grasped: where the
+        tool should hold it. None on a physical robot, and where nothing is grasped.
+        """
         ...
 
     def images(self) -> dict[str, np.ndarray]:

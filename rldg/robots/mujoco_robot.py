@@ -111,6 +111,10 @@ class MujocoRobot:
         depth = -float(tip[2]) if inside else 0.0
         return Contact(depth, self._penetration, self._clearance, self._touching)
 
+    def object_pose(self) -> np.ndarray | None:
+        """None: the plug is part of the hand."""
+        return None
+
     def images(self) -> dict[str, np.ndarray]:
         """One picture per camera, uint8 RGB."""
         return self._cameras.render(self.data)
