@@ -7,6 +7,7 @@ Examples:
 """
 
 import json as jsonlib
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -84,4 +85,5 @@ def _list(as_json: bool) -> None:
 
 
 def _clearance(task: Task) -> str:
-    return f"{task.sim.connector.clearance:g} mm" if task.sim else "-"
+    fit = task.sim.geometry.fit if task.sim else math.inf
+    return f"{1000 * fit:g} mm" if math.isfinite(fit) else "-"

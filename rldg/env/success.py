@@ -8,7 +8,6 @@ from rldg import geometry
 from rldg.env.types import Observation
 from rldg.errors import RldgError
 from rldg.robots.base import Contact
-from rldg.sim.connector import MILLIMETRE
 from rldg.tasks.task import InsertionDepth, PoseThreshold, Task
 
 
@@ -66,7 +65,7 @@ def make_judge(task: Task, ground_truth: bool) -> Judge:
     """
     match task.success:
         case InsertionDepth() if ground_truth and task.sim is not None:
-            return DepthJudge(task.success, task.sim.connector.depth * MILLIMETRE)
+            return DepthJudge(task.success, task.sim.geometry.full_depth)
         case PoseThreshold():
             return ThresholdJudge(task.success)
         case other:

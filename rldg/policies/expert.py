@@ -23,7 +23,7 @@ class Expert(Policy):
     def reset(self, task: Task, instruction: str, seed: int = 0) -> None:
         """Begins an episode; nothing here is random."""
         self._contract = ActionContract.of(task)
-        mouth = -(task.sim.connector.depth * 1e-3 if task.sim else UNKNOWN_DEPTH)
+        mouth = -(task.sim.geometry.entry if task.sim else UNKNOWN_DEPTH)
         self._hover, self._entered = mouth - MARGIN, mouth + ENTERED  # z in the target frame, which points down
 
     def act(self, observation: Observation) -> np.ndarray:

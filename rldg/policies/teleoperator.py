@@ -47,7 +47,7 @@ class Teleoperator(Policy):
         """Begins an episode: a fresh look at the socket, a hand at rest."""
         self._random = np.random.default_rng([seed, STREAM])
         self._rate = task.rate
-        mouth = -(task.sim.connector.depth * 1e-3 if task.sim else UNKNOWN_DEPTH)
+        mouth = -(task.sim.geometry.entry if task.sim else UNKNOWN_DEPTH)
         self._hover, self._entered = mouth - MARGIN, mouth + ENTERED  # z in the target frame, which points down
         self._seen: deque[tuple[np.ndarray, float]] = deque(maxlen=self._steps(self.habits.reaction_delay) + 1)
         self._group = "travel"

@@ -1,4 +1,4 @@
-"""`MujocoRobot`: the Franka in simulation, with a plug in its hand and a socket in front of it."""
+"""`MujocoRobot`: the Franka in simulation, and what it handles."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,16 @@ from rldg.robots import inverse_kinematics
 from rldg.robots.base import Contact, RobotState
 from rldg.robots.cameras import SimulatedCameras
 from rldg.robots.randomisation import SceneRandomiser
+from rldg.robots.workpiece import FreeWorkpiece, HeldWorkpiece, Workpiece
+from rldg.sim import gripper as fingers
 from rldg.sim import impedance, panda, scene
-from rldg.sim.connector import MILLIMETRE, Outline
 from rldg.tasks.station import Station
 from rldg.tasks.task import Task
 
 CHUNKS = 10  # how often per control step contact and wrench are sampled
 WRENCH_TIME_CONSTANT = 0.05  # seconds, of the low-pass on the wrench that the arm reports
-TIP_DOWN = (1.0, 0.0, 0.0, 0.0)  # plug axes in tool axes: the plug frame looks up, the tool down
+ARM = slice(0, 7)  # the arm's joints
+SPRINGS, DAMPERS, GRIP = slice(0, 6), slice(6, 12), 12  # actuators
 
 
 class MujocoRobot:
@@ -33,9 +35,11 @@ class MujocoRobot:
         self._randomiser = SceneRandomiser(self.model, task.sim)
         self._substeps = round(1 / (task.rate * task.sim.timestep))
         self._filter = 1 - np.exp(-1 / (task.rate * CHUNKS * WRENCH_TIME_CONSTANT))
-        self._plug_length = scene.plug_length(task)
-        self._outline = Outline(task.sim.connector)
-        self._tip = np.array([0, 0, self._plug_length, *TIP_DOWN])
+        self._geometry, self._grasps = task.sim.geometry, task.gripper == "binary"
+        self._tip = self._geometry.tip
+        self._workpiece: Workpiece = (
+            FreeWorkpiece(self.model, self.data, task.sim) if self._grasps else HeldWorkpiece(self.data)
+        )
         self._chunks = [len(part) for part in np.array_split(np.arange(self._substeps), CHUNKS)]
         self._cameras = SimulatedCameras(self.model, {name: task.cameras[name] for name in cameras})
         self.camera_sizes = {name: task.cameras[name].resolution for name in cameras}
@@ -44,15 +48,18 @@ class MujocoRobot:
         self._penetration, self._touching = 0.0, False
 
     def reset(self, generator: np.random.Generator) -> None:
-        """Draws socket pose, randomisation and reset pose, and sets the arm there at rest."""
+        """Draws the fixture's pose, randomisation, reset pose and where the workpiece lies; the arm is at rest, open."""
         mujoco.mj_resetData(self.model, self.data)
-        self._clearance = self._randomiser.apply(generator)
+        self._fit = self._randomiser.apply(generator)
         self._target = self._draw_target(generator)
         reset_pose = self._draw_reset_pose(generator)
         joints = inverse_kinematics.solve(self.model, self._scratch, self._site, reset_pose, panda.HOME)
-        self.data.qpos[:] = joints
-        self.data.act[:] = self.data.ctrl[:6] = impedance.setpoint(reset_pose)
-        self._place_socket()
+        self.data.qpos[ARM] = joints
+        self.data.act[:] = self.data.ctrl[SPRINGS] = impedance.setpoint(reset_pose)
+        if self._grasps:
+            fingers.open_fully(self.data)
+        self._place_fixture()
+        self._workpiece.place(generator, self._fixture)
         mujoco.mj_forward(self.model, self.data)
         self._wrench[:] = 0
         self._penetration, self._touching = 0.0, False
@@ -68,24 +75,25 @@ class MujocoRobot:
         draw = generator.uniform(box.low, box.high)
         return _turned(self._target, self._task.reset_offset + draw[:3], draw[3:])
 
-    def _place_socket(self) -> None:
-        depth = self._scene.connector.depth * MILLIMETRE
-        mouth = np.array([0, 0, self._plug_length - depth, *TIP_DOWN])
-        self._socket = geometry.compose(self._target, mouth)
-        self.data.mocap_pos[0] = self._socket[:3]
-        self.data.mocap_quat[0] = np.roll(self._socket[3:], 1)
+    def _place_fixture(self) -> None:
+        self._fixture = geometry.compose(self._target, self._geometry.fixture_in_target)
+        self.data.mocap_pos[0] = self._fixture[:3]
+        self.data.mocap_quat[0] = np.roll(self._fixture[3:], 1)
 
     def move(self, pose: np.ndarray, gripper: float) -> None:
-        """Steps the physics for one control period towards `pose`; the gripper stays closed on the plug."""
-        self.data.ctrl[:6] = impedance.setpoint(pose)
-        exerted = self.data.actuator_force
+        """Steps the physics for one control period towards `pose`, the fingers opening or closing."""
+        self.data.ctrl[SPRINGS] = impedance.setpoint(pose)
+        if self._grasps:
+            self.data.ctrl[GRIP] = 2 * gripper - 1
+        exerted, sunk = self.data.actuator_force, None
         for steps in self._chunks:
             mujoco.mj_step(self.model, self.data, nstep=steps)
             # Quasi-static estimate, as an impedance-controlled arm has it: contact balances what the controller exerts.
-            self._wrench += self._filter * (-exerted[:6] - exerted[6:] - self._wrench)
-            if self.data.ncon:
-                self._penetration = max(self._penetration, -float(self.data.contact.dist.min()))
-        self._touching = self.data.ncon > 0
+            self._wrench += self._filter * (-exerted[SPRINGS] - exerted[DAMPERS] - self._wrench)
+            sunk = self._workpiece.penetration()
+            if sunk is not None:
+                self._penetration = max(self._penetration, sunk)
+        self._touching = sunk is not None
 
     def state(self) -> RobotState:
         """Pose and velocity of the tool centre point; the wrench is low-passed and in the end-effector frame."""
@@ -95,25 +103,22 @@ class MujocoRobot:
         w, x, y, z = quaternion.tolist()
         pose = np.array((*self.data.site_xpos[self._site].tolist(), x, y, z, w))
         wrench = geometry.unrotate_twist(pose, impedance.to_base(self._wrench))
-        return RobotState(pose, np.roll(velocity, 3), wrench[:3], wrench[3:], gripper=0.0)
+        opening = fingers.opening(self.data) if self._grasps else 0.0
+        return RobotState(pose, np.roll(velocity, 3), wrench[:3], wrench[3:], opening)
 
     def target(self) -> np.ndarray:
-        """Tool pose (7) at full insertion, base frame."""
+        """Tool pose (7) when the task is done, base frame."""
         return self._target
 
     def contact(self) -> Contact:
-        """Depth counts only while the plug's outline lies inside the cavity, within the clearance on every side."""
-        tip = geometry.relative(self._socket, geometry.compose(self.state().pose, self._tip))
-        if tip[2] >= 0:
-            return Contact(0.0, self._penetration, self._clearance, self._touching)
-        # Walls give way a little; a plug that reaches further out than twice the clearance went through one.
-        inside = self._outline.overreach(tip) <= 2 * self._clearance
-        depth = -float(tip[2]) if inside else 0.0
-        return Contact(depth, self._penetration, self._clearance, self._touching)
+        """Depth is of the workpiece in the fixture, wherever the hand is."""
+        held = self._workpiece.pose(self.state().pose)
+        tip = geometry.relative(self._fixture, geometry.compose(held, self._tip))
+        return Contact(self._geometry.depth_of(tip, self._fit), self._penetration, self._fit, self._touching)
 
     def object_pose(self) -> np.ndarray | None:
-        """None: the plug is part of the hand."""
-        return None
+        """Pose (7) of what has to be grasped, base frame; None where the workpiece is part of the hand."""
+        return self._workpiece.pose(self.state().pose) if self._grasps else None
 
     def images(self) -> dict[str, np.ndarray]:
         """One picture per camera, uint8 RGB."""

@@ -4,8 +4,8 @@ import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from rldg.sim.connector import MILLIMETRE, socket_boxes
-from rldg.sim.scene import PLUG_BIT, SOCKET_BIT
+from rldg.sim.scene import FIXTURE_BIT, WORKPIECE_BIT
+from rldg.tasks.geometry.base import MILLIMETRE
 from rldg.tasks.scene import SimulatedScene
 
 
@@ -18,10 +18,10 @@ class SceneRandomiser:
             name: getattr(model, name).copy()
             for name in ("geom_rgba", "light_diffuse", "cam_pos", "cam_quat", "geom_friction", "geom_pos")
         }
-        self._touching = np.isin(model.geom_contype, [PLUG_BIT, SOCKET_BIT])
+        self._touching = np.isin(model.geom_contype, [WORKPIECE_BIT, FIXTURE_BIT])
 
     def apply(self, generator: np.random.Generator) -> float:
-        """Draws afresh and returns the clearance per side [m] that now holds."""
+        """Draws afresh and returns the gap per side [m] that now holds."""
         model, what = self._model, self._scene.randomise
         for name, value in self._nominal.items():
             getattr(model, name)[:] = value
@@ -38,9 +38,10 @@ class SceneRandomiser:
             model.cam_quat[:] = (nominal * turn).as_quat(scalar_first=True)
         if what.friction is not None:
             model.geom_friction[self._touching, 0] = generator.uniform(*what.friction)
-        clearance = self._scene.connector.clearance
-        if what.clearance is not None:
-            clearance = generator.uniform(*what.clearance)
-            for box in socket_boxes(self._scene.connector, clearance * MILLIMETRE):
-                model.geom(box.name).pos[:] = box.position
-        return clearance * MILLIMETRE
+        geometry = self._scene.geometry
+        if what.clearance is None:
+            return geometry.fit
+        fit = generator.uniform(*what.clearance) * MILLIMETRE
+        for solid in geometry.fixture(fit):
+            model.geom(solid.name).pos[:] = solid.position
+        return fit

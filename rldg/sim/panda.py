@@ -53,7 +53,7 @@ LINKS = (
 
 
 def add_panda(spec: mujoco.MjSpec) -> mujoco.MjsBody:
-    """Adds the arm with its base at the world's origin and returns the hand's body, fingers closed.
+    """Adds the arm with its base at the world's origin and returns the hand's body, without fingers.
 
     The hand's frame has its origin at the flange and its z axis pointing out of the fingers. Bodies are
     gravity-compensated, as the real arm compensates itself.
@@ -89,19 +89,14 @@ def add_panda(spec: mujoco.MjSpec) -> mujoco.MjsBody:
     hand = parent.add_body(name="hand", pos=[0, 0, 0.107], quat=[0.9238795, 0, 0, -0.3826834], gravcomp=1)
     hand.explicitinertial = True
     hand.mass, hand.ipos, hand.inertia = 0.73, [-0.01, 0, 0.03], [0.001, 0.0025, 0.0017]
-    for name, position, size, shade in (
-        ("palm", [0, 0, 0.033], [0.026, 0.1, 0.031], 0.9),
-        ("finger_left", [0, 0.016, 0.084], [0.009, 0.008, 0.02], 0.3),
-        ("finger_right", [0, -0.016, 0.084], [0.009, 0.008, 0.02], 0.3),
-    ):
-        hand.add_geom(
-            name=name,
-            type=mujoco.mjtGeom.mjGEOM_BOX,
-            size=size,
-            pos=position,
-            rgba=[shade, shade, shade, 1],
-            contype=0,
-            conaffinity=0,
-            mass=0,
-        )
+    hand.add_geom(
+        name="palm",
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=[0.026, 0.1, 0.031],
+        pos=[0, 0, 0.033],
+        rgba=[0.9, 0.9, 0.9, 1],
+        contype=0,
+        conaffinity=0,
+        mass=0,
+    )
     return hand

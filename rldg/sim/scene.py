@@ -1,46 +1,53 @@
-"""A task's MuJoCo model: table, socket in its board, arm with the plug in its hand, cameras, light."""
+"""A task's MuJoCo model: table, arm, gripper, workpiece in the hand or lying free, fixture, cameras, light."""
 
 import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from rldg.errors import TaskFileError
-from rldg.sim.connector import MILLIMETRE, board_boxes, plug_vertices, socket_boxes
+from rldg.sim.gripper import add_drive, add_driven_fingers, add_fixed_fingers
 from rldg.sim.impedance import add_impedance
 from rldg.sim.panda import FLANGE_TO_FINGERTIPS, add_panda
+from rldg.tasks.geometry.base import Solid
+from rldg.tasks.scene import SimulatedScene
 from rldg.tasks.station import CameraMount, Station
 from rldg.tasks.task import Task
 
-GRIP = 0.012  # metres of plug body between the fingertips and the part that goes into the socket
-PLUG_BIT, SOCKET_BIT = 1, 2
-SOCKET_COLORS = {
-    "wall": (0.55, 0.55, 0.55),
-    "chamfer": (0.85, 0.85, 0.85),
-    "rim": (0.7, 0.7, 0.7),
-    "floor": (0.05, 0.05, 0.05),
-    "board": (0.16, 0.27, 0.4),
+WORKPIECE_BIT, FIXTURE_BIT = 1, 2
+WORKPIECE, FIXTURE, STAND = "workpiece", "fixture", "stand"  # names of bodies
+SHAPES = {
+    "box": mujoco.mjtGeom.mjGEOM_BOX,
+    "cylinder": mujoco.mjtGeom.mjGEOM_CYLINDER,
+    "ellipsoid": mujoco.mjtGeom.mjGEOM_ELLIPSOID,
+    "capsule": mujoco.mjtGeom.mjGEOM_CAPSULE,
+    "hull": mujoco.mjtGeom.mjGEOM_MESH,
 }
-
-
-def plug_length(task: Task) -> float:
-    """Metres from the fingertips (the tool centre point) to the plug's tip."""
-    assert task.sim is not None
-    return task.sim.connector.depth * MILLIMETRE + GRIP
 
 
 def build_model(task: Task, station: Station) -> mujoco.MjModel:
     """Compiles the model; raises `TaskFileError` if the task has no `sim:` block."""
     if task.sim is None:
         raise TaskFileError(f"Task '{task.name}' has no 'sim:' block, so it cannot be simulated; add its geometry.")
+    scene, geometry = task.sim, task.sim.geometry
+    grasped = task.gripper == "binary"
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
-    _set_options(spec, task.sim.timestep)
-    _add_surroundings(spec)
+    _set_options(spec, scene.timestep)
+    _add_surroundings(spec, scene)
     hand = add_panda(spec)
+    if grasped:
+        add_driven_fingers(hand, touches=WORKPIECE_BIT | FIXTURE_BIT, timestep=scene.timestep)
+    else:
+        add_fixed_fingers(hand)
     tool = hand.add_body(name="tool", pos=[0, 0, FLANGE_TO_FINGERTIPS], gravcomp=1)
     tool.add_site(name="tcp", group=5)
-    _add_plug(spec, tool, task)
-    _add_socket(spec, task)
+    workpiece = _add_free_body(spec) if grasped else tool
+    _add_solids(spec, workpiece, geometry.workpiece(), scene, WORKPIECE_BIT, FIXTURE_BIT)
+    fixture = spec.worldbody.add_body(name=FIXTURE, mocap=True)
+    _add_solids(spec, fixture, geometry.fixture(geometry.fit), scene, FIXTURE_BIT, WORKPIECE_BIT)
+    if grasped and geometry.stand():
+        stand = spec.worldbody.add_body(name=STAND, mocap=True)
+        _add_solids(spec, stand, geometry.stand(), scene, FIXTURE_BIT, WORKPIECE_BIT)
     for name in task.cameras:
         if name not in station.cameras:
             raise TaskFileError(
@@ -49,6 +56,8 @@ def build_model(task: Task, station: Station) -> mujoco.MjModel:
         mount = station.cameras[name]
         _add_camera(tool if mount.parent == "tool" else spec.worldbody, name, mount)
     add_impedance(spec, "tcp")
+    if grasped:
+        add_drive(spec)
     return spec.compile()
 
 
@@ -67,7 +76,7 @@ def _set_options(spec: mujoco.MjSpec, timestep: float) -> None:
     spec.visual.headlight.specular = [0.0] * 3
 
 
-def _add_surroundings(spec: mujoco.MjSpec) -> None:
+def _add_surroundings(spec: mujoco.MjSpec, scene: SimulatedScene) -> None:
     spec.add_texture(
         name="sky",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
@@ -91,54 +100,47 @@ def _add_surroundings(spec: mujoco.MjSpec) -> None:
         type=mujoco.mjtGeom.mjGEOM_BOX,
         pos=[0.5, 0, -0.02],
         size=[0.6, 0.6, 0.02],
-        rgba=[0.45, 0.36, 0.28, 1],
+        rgba=[*scene.table_color, 1],
         contype=0,
         conaffinity=0,
     )
 
 
-def _contact(geom: mujoco.MjsGeom, task: Task, own: int, other: int) -> None:
-    assert task.sim is not None
+def _add_free_body(spec: mujoco.MjSpec) -> mujoco.MjsBody:
+    body = spec.worldbody.add_body(name=WORKPIECE)
+    body.add_freejoint(name=WORKPIECE)
+    return body
+
+
+def _add_solids(
+    spec: mujoco.MjSpec, body: mujoco.MjsBody, solids: list[Solid], scene: SimulatedScene, own: int, other: int
+) -> None:
+    """Solids of contact type `own` that touch those of type `other`."""
+    for solid in solids:
+        geom = body.add_geom(
+            name=solid.name,
+            type=SHAPES[solid.shape],
+            pos=solid.position,
+            quat=solid.quaternion,
+            size=solid.size,
+            rgba=[*solid.color, 0 if solid.only_felt else 1],
+            mass=solid.mass,
+        )
+        if solid.vertices is not None:
+            spec.add_mesh(name=solid.name).uservert = solid.vertices.ravel()
+            geom.meshname = solid.name
+        if solid.only_seen:
+            geom.contype = geom.conaffinity = 0
+        else:
+            _make_contact(geom, scene, own, other)
+
+
+def _make_contact(geom: mujoco.MjsGeom, scene: SimulatedScene, own: int, other: int) -> None:
     geom.contype, geom.conaffinity = own, other
     geom.condim = 4
-    geom.friction = [task.sim.friction, 0.005, 0.0001]
-    geom.solref = [2 * task.sim.timestep, 1.0]
+    geom.friction = [scene.friction, 0.005, 0.0001]
+    geom.solref = [2 * scene.timestep, 1.0]
     geom.solimp = [0.95, 0.99, 0.0005, 0.5, 2]
-
-
-def _add_plug(spec: mujoco.MjSpec, tool: mujoco.MjsBody, task: Task) -> None:
-    assert task.sim is not None
-    length = plug_length(task)
-    mesh = spec.add_mesh(name="plug")
-    # The plug frame looks up out of the socket; the tool looks down, so the plug is turned by pi about x.
-    mesh.uservert = plug_vertices(task.sim.connector, length).ravel()
-    geom = tool.add_geom(
-        name="plug",
-        type=mujoco.mjtGeom.mjGEOM_MESH,
-        meshname="plug",
-        pos=[0, 0, length],
-        quat=[0, 1, 0, 0],
-        rgba=[*task.sim.connector.color, 1],
-        mass=0.02,
-    )
-    _contact(geom, task, PLUG_BIT, SOCKET_BIT)
-
-
-def _add_socket(spec: mujoco.MjSpec, task: Task) -> None:
-    assert task.sim is not None
-    connector = task.sim.connector
-    socket = spec.worldbody.add_body(name="socket", mocap=True)
-    boxes = socket_boxes(connector, connector.clearance * MILLIMETRE) + board_boxes(connector)
-    for box in boxes:
-        geom = socket.add_geom(
-            name=box.name,
-            type=mujoco.mjtGeom.mjGEOM_BOX,
-            pos=box.position,
-            quat=box.quaternion,
-            size=box.size,
-            rgba=[*SOCKET_COLORS[box.name.split("_")[0]], 1],
-        )
-        _contact(geom, task, SOCKET_BIT, PLUG_BIT)
 
 
 def _add_camera(body: mujoco.MjsBody, name: str, mount: CameraMount) -> None:

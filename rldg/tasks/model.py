@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
+Vector2 = tuple[float, float]
 Vector3 = tuple[float, float, float]
 Vector6 = tuple[float, float, float, float, float, float]
 Pose = tuple[float, float, float, float, float, float, float]

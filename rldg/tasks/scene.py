@@ -1,38 +1,13 @@
 """The `sim:` block of a task: the geometry and physics that the real robot has for free."""
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
-from rldg.tasks.model import FrozenModel, Vector3
+from rldg.tasks.geometry.base import Geometry
+from rldg.tasks.geometry.connector import Connector
+from rldg.tasks.geometry.placing import Placing
+from rldg.tasks.model import FrozenModel, Vector2, Vector3
 
 Interval = tuple[float, float]
-
-
-class Connector(FrozenModel):
-    """A plug and its socket. The plug is the cross-section extruded; the socket has one wall per edge around it."""
-
-    cross_section: tuple[tuple[float, float], ...] = Field(
-        description="corners (x, y) of a convex polygon, counter-clockwise [mm]"
-    )
-    depth: float = Field(gt=0, le=50, description="full insertion depth [mm]")
-    clearance: float = Field(default=0.5, gt=0, le=5, description="gap per side between plug and wall [mm]")
-    chamfer: float = Field(
-        default=1.0, ge=0, le=5, description="width and height of the lead-in at the socket's mouth [mm]"
-    )
-    color: Vector3 = Field(default=(0.75, 0.75, 0.78), description="plug, RGB 0..1")
-
-    @field_validator("cross_section")
-    @classmethod
-    def _convex(cls, corners: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
-        if len(corners) < 3:
-            raise ValueError(f"a cross-section needs at least 3 corners, got {len(corners)}")
-        for i in range(len(corners)):
-            (ax, ay), (bx, by), (cx, cy) = (corners[(i + k) % len(corners)] for k in range(3))
-            if (bx - ax) * (cy - by) - (by - ay) * (cx - bx) <= 0:
-                raise ValueError(
-                    f"corners must run counter-clockwise around a convex shape; "
-                    f"corner {(i + 1) % len(corners)} at ({bx}, {by}) does not"
-                )
-        return corners
 
 
 class Randomisation(FrozenModel):
@@ -46,12 +21,41 @@ class Randomisation(FrozenModel):
     clearance: Interval | None = Field(default=None, description="gap per side [mm]")
 
 
-class SimulatedScene(FrozenModel):
-    """Geometry, contact and randomisation of a simulated task."""
+class Start(FrozenModel):
+    """Where what has to be grasped lies at first, in the fixture's axes: seen from the arm x is forward, y left."""
 
-    connector: Connector
+    offset: Vector2 = Field(description="from the fixture's centre [m]")
+    position_noise: Vector2 = Field(default=(0.0, 0.0), description="largest displacement per axis [m]")
+    yaw_noise: float = Field(default=0.0, ge=0, le=3.2, description="largest rotation about the vertical [rad]")
+
+
+class SimulatedScene(FrozenModel):
+    """Geometry, contact and randomisation of a simulated task. The geometry is of one kind, each under its own name."""
+
+    connector: Connector | None = Field(default=None, exclude_if=lambda v: v is None)
+    placing: Placing | None = Field(default=None, exclude_if=lambda v: v is None)
     timestep: float = Field(default=0.002, gt=0, le=0.01, description="physics step [s]")
     friction: float = Field(default=0.3, ge=0, le=2, description="sliding friction between plug and socket")
     socket_position_noise: Vector3 = Field(default=(0.03, 0.03, 0.0), description="largest displacement per axis [m]")
     socket_yaw_noise: float = Field(default=0.1, ge=0, le=3.2, description="largest rotation about the vertical [rad]")
+    start: Start | None = Field(
+        default=None, exclude_if=lambda v: v is None, description="where what is grasped lies at first"
+    )
+    table_color: Vector3 = Field(
+        default=(0.45, 0.36, 0.28), exclude_if=lambda v: v == (0.45, 0.36, 0.28), description="RGB 0..1"
+    )
     randomise: Randomisation = Randomisation()
+
+    @model_validator(mode="after")
+    def _one_geometry(self) -> "SimulatedScene":
+        if len(self._given()) != 1:
+            raise ValueError("exactly one geometry must be given: 'connector' or 'placing'")
+        return self
+
+    def _given(self) -> list[Geometry]:
+        return [value for value in (self.connector, self.placing) if value is not None]
+
+    @property
+    def geometry(self) -> Geometry:
+        """The one that is given."""
+        return self._given()[0]
