@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rldg import geometry
+from rldg.env.grasp import GraspMonitor
 from rldg.env.success import make_judge
 from rldg.env.types import (
     ACTION_DIMENSION,
@@ -62,7 +63,8 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
         self._contract = ActionContract.of(task)
         simulated = self.station.backend == "mujoco"
         self._judge = make_judge(task, ground_truth=simulated)
-        self._sees_object = simulated and "object_in_tcp" in privileged_parts(task)
+        sees_object = simulated and "object_in_tcp" in privileged_parts(task)
+        self._grasp = GraspMonitor(task.workspace) if sees_object else None
         privileged = privileged_parts(task) if simulated else ("tcp_in_target",)
         self.action_space = spaces.Box(-1, 1, (ACTION_DIMENSION,), np.float32)
         self.observation_space: spaces.Space[Any] = spaces.Dict(
@@ -86,6 +88,8 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
         super().reset(seed=seed)
         self.robot.reset(self.np_random)
         self._judge.reset()
+        if self._grasp is not None:
+            self._grasp.reset()
         self._steps, self._path = 0, []
         self._gripper = 0.0 if self.task.gripper == "fixed" else 1.0  # what it was told last
         state = self.robot.state()
@@ -114,9 +118,15 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
         observation = self._observe(state)
         success = self._judge(observation, contact)
         too_hard = bool(np.linalg.norm(state.force) > self.task.force_limit)
-        terminated = success or too_hard
+        lost = False
+        if self._grasp is not None:
+            self._grasp.update(observation, closed=self._gripper == 0)
+            lost = self._grasp.lost
+        terminated = success or too_hard or lost
         truncated = not terminated and self._steps >= self.task.horizon
-        reason = "force_limit" if too_hard and not success else self._time_out_reason() if truncated else ""
+        reason = "" if success else "force_limit" if too_hard else "dropped" if lost else ""
+        if truncated:
+            reason = self._time_out_reason()
         info = StepInfo(
             raw_state=raw_state(state),
             action=metric,
@@ -129,6 +139,8 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
         return observation, float(success), terminated, truncated, {"step": info}
 
     def _time_out_reason(self) -> str:
+        if self._grasp is not None and self._grasp.dropped:
+            return "dropped"
         recent = self._path[-JAM_STEPS:]
         travel = np.linalg.norm(recent[-1][0] - recent[0][0])
         return "jam" if all(touching for _, touching in recent) and travel < JAM_TRAVEL else "time_out"
@@ -147,7 +159,7 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
     def _privileged(self, state: RobotState) -> dict[str, np.ndarray]:
         target = self.robot.target()
         poses = {"tcp_in_target": geometry.relative(target, state.pose)}
-        if self._sees_object:
+        if self._grasp is not None:
             held = self.robot.object_pose()
             assert held is not None
             poses |= {

@@ -5,10 +5,11 @@ from typing import Protocol
 import numpy as np
 
 from rldg import geometry
+from rldg.env.placed import PlacedJudge, let_go
 from rldg.env.types import Observation
 from rldg.errors import RldgError
 from rldg.robots.base import Contact
-from rldg.tasks.task import InsertionDepth, PoseThreshold, Task
+from rldg.tasks.task import InsertionDepth, Placed, PoseThreshold, Task
 
 
 class Judge(Protocol):
@@ -24,10 +25,11 @@ class Judge(Protocol):
 
 
 class DepthJudge:
-    """The plug has been held at depth inside the socket, and no wall has given way by as much as the clearance."""
+    """The plug has been at depth inside the socket, let go where that is asked, no wall giving way by the clearance."""
 
     def __init__(self, criterion: InsertionDepth, full_depth: float):
         self._depth, self._hold = criterion.fraction * full_depth, criterion.hold_steps
+        self._released = criterion.released
         self._held = 0
 
     def reset(self) -> None:
@@ -38,7 +40,8 @@ class DepthJudge:
         """True once the depth has been held for the asked number of consecutive steps."""
         assert contact is not None
         deep_enough = contact.depth >= self._depth and contact.penetration < contact.clearance
-        self._held = self._held + 1 if deep_enough else 0
+        done = deep_enough and (not self._released or let_go(observation))
+        self._held = self._held + 1 if done else 0
         return self._held >= self._hold
 
 
@@ -66,10 +69,12 @@ def make_judge(task: Task, ground_truth: bool) -> Judge:
     match task.success:
         case InsertionDepth() if ground_truth and task.sim is not None:
             return DepthJudge(task.success, task.sim.geometry.full_depth)
+        case Placed() if ground_truth and task.gripper == "binary":
+            return PlacedJudge(task.success)
         case PoseThreshold():
             return ThresholdJudge(task.success)
         case other:
             raise RldgError(
                 f"Task '{task.name}' is judged by '{other.kind}', which this station cannot do; "
-                f"use 'pose_threshold', or 'insertion_depth' in simulation."
+                f"use 'pose_threshold', or in simulation 'insertion_depth' or, with a binary gripper, 'placed'."
             )

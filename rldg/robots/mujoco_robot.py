@@ -48,7 +48,7 @@ class MujocoRobot:
         self._penetration, self._touching = 0.0, False
 
     def reset(self, generator: np.random.Generator) -> None:
-        """Draws the fixture's pose, randomisation, reset pose and where the workpiece lies; the arm is at rest, open."""
+        """Draws fixture, randomisation, reset pose and where the workpiece lies; the arm is at rest, the hand open."""
         mujoco.mj_resetData(self.model, self.data)
         self._fit = self._randomiser.apply(generator)
         self._target = self._draw_target(generator)

@@ -38,7 +38,7 @@ def add_fixed_fingers(hand: mujoco.MjsBody) -> None:
 
 
 def add_driven_fingers(hand: mujoco.MjsBody, touches: int, timestep: float) -> None:
-    """Two fingers on joints `finger_left`, `finger_right` [m], 0 closed, that touch geoms whose contype is in `touches`."""
+    """Two fingers on joints `finger_left`, `finger_right` [m], 0 closed; they touch the contact types in `touches`."""
     for name, side in SIDES.items():
         finger = hand.add_body(name=name, gravcomp=1)
         finger.add_joint(

@@ -38,6 +38,18 @@ class InsertionDepth(FrozenModel):
         default=0.95, gt=0, le=1, description="share of the full insertion depth that must be reached"
     )
     hold_steps: int = Field(default=2, ge=1, description="consecutive control steps at depth")
+    released: bool = Field(
+        default=False, exclude_if=lambda v: not v, description="whether the gripper has to have let go"
+    )
+
+
+class Placed(FrozenModel):
+    """Success once what was grasped rests at its target, let go."""
+
+    kind: Literal["placed"]
+    radius: float = Field(gt=0, le=0.5, description="largest horizontal distance from the target [m]")
+    height: float = Field(gt=0, le=0.5, description="largest vertical distance from the target [m]")
+    hold_steps: int = Field(default=2, ge=1, description="consecutive control steps in which it does not move")
 
 
 class PoseThreshold(FrozenModel):
@@ -60,7 +72,9 @@ class JudgedByOperator(FrozenModel):
     kind: Literal["operator"]
 
 
-Success = Annotated[InsertionDepth | PoseThreshold | JudgedByClassifier | JudgedByOperator, Field(discriminator="kind")]
+Success = Annotated[
+    InsertionDepth | Placed | PoseThreshold | JudgedByClassifier | JudgedByOperator, Field(discriminator="kind")
+]
 
 
 class CameraView(FrozenModel):
@@ -92,6 +106,14 @@ class Task(FrozenModel):
     precision: Gains = Field(description="gains while the arm returns to its reset pose")
     cameras: dict[str, CameraView]
     sim: SimulatedScene | None = None
+
+    @model_validator(mode="after")
+    def _start_where_grasped(self) -> "Task":
+        if self.sim is not None and (self.sim.start is not None) != (self.gripper == "binary"):
+            raise ValueError(
+                f"with gripper '{self.gripper}', sim.start must {'' if self.gripper == 'binary' else 'not '}be given"
+            )
+        return self
 
     @property
     def hash(self) -> str:

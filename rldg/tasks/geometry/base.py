@@ -1,8 +1,8 @@
 """`Geometry`: what every kind of geometry tells, in solids and poses, without a simulator.
 
-Frames, all in metres. The *grasp frame* is fixed to the workpiece: where the tool holds it, x and y along the tool's (the
-fingers close along y), z out of the hand, down. The *fixture frame* is that of what the workpiece goes to, z up. A
-workpiece that is where it has to end has its grasp frame in the task's target frame.
+Frames, all in metres. The *grasp frame* is fixed to the workpiece: where the tool holds it, its axes along the tool's
+(the fingers close along y, z points out of the hand, down). The *fixture frame* is that of what the workpiece goes to,
+z up. A workpiece that is where it has to end has its grasp frame in the task's target frame.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ UPRIGHT = (1.0, 0.0, 0.0, 0.0)  # quaternion wxyz: as it is
 class Solid:
     """A convex body: centre (3), quaternion (4, wxyz as MuJoCo takes it) and MuJoCo's size (3), in its body's frame.
 
-    A hull has `vertices` (n, 3) instead of a size. What is `only_seen` touches nothing, what is `only_felt` is invisible.
+    A hull has `vertices` (n, 3) instead of a size. What is `only_seen` touches nothing, `only_felt` is invisible.
     """
 
     name: str
@@ -87,5 +87,5 @@ class Geometry(FrozenModel):
         return []
 
     def depth_of(self, tip: np.ndarray, fit: float) -> float:
-        """How deep [m] a workpiece is in whose tip has the pose `tip` (7) in the fixture frame; 0 if it is not inside."""
+        """How deep [m] a workpiece is whose tip has the pose `tip` (7) in the fixture frame; 0 if it is not inside."""
         return 0.0

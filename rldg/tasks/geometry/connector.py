@@ -114,7 +114,6 @@ class Connector(Geometry):
 
     def workpiece(self) -> list[Solid]:
         """The plug, and its handle."""
-
         plug = Solid(
             "plug",
             position=np.array([0, 0, self.length]),
