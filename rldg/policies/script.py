@@ -92,7 +92,9 @@ class Script:
 
     def _reach(self, tool: np.ndarray) -> Stage:
         hover = -self._top - OVER_OBJECT
-        return Stage("reach", tool, hover, hover + 3 * OVER_OBJECT, gripper=1, contact=False, lift_beyond=LIFT_BEYOND, slack=2)
+        return Stage(
+            "reach", tool, hover, hover + 3 * OVER_OBJECT, gripper=1, contact=False, lift_beyond=LIFT_BEYOND, slack=2
+        )
 
     def _arrived(self, held: np.ndarray) -> bool:
         """Whether it is time to let go."""

@@ -57,6 +57,8 @@ _COLUMNS = {
     "action_normalized": _action("Normalised action", "-1 .. 1", "-1 .. 1", "-1 close .. 1 open"),
     **{f"observation/{part}": plots for part, plots in _PARTS.items()},
     "observation/tcp_in_target": _pose("Pose in target"),
+    "observation/object_in_tcp": _pose("Object in the tool"),
+    "observation/object_in_target": _pose("Object in target"),
     "observation/raw_state": tuple(
         Plot(f"Base frame, {plot.title}", plot.unit, plot.lines) for part in STATE_PARTS for plot in _PARTS[part]
     ),
