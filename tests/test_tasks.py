@@ -10,12 +10,17 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rldg.env.robot_env import RobotEnv
 from rldg.errors import RldgError, TaskFileError, UnknownNameError
+from rldg.policies.expert import Expert
+from rldg.rollout import rollout
 from rldg.tasks import Station, Task, load_station, load_task, task_names
 from rldg.tasks.document import Document
-from rldg.tasks.scene import Connector, Randomisation, SimulatedScene
+from rldg.tasks.geometry.connector import Connector, Handle
+from rldg.tasks.geometry.placing import Bowl, Object, Part, Placing
+from rldg.tasks.scene import Randomisation, SimulatedScene, Start
 from rldg.tasks.station import CameraMount
-from rldg.tasks.task import ActionScale, Box, CameraView, InsertionDepth, JudgedByClassifier, PoseThreshold
+from rldg.tasks.task import ActionScale, Box, CameraView, InsertionDepth, JudgedByClassifier, Placed, PoseThreshold
 
 SEEN = {"usb_a_insertion", "ethernet_insertion", "vga_insertion"}
 UNSEEN = {"usb_c_insertion", "hdmi_insertion", "displayport_insertion", "xlr_insertion"}
@@ -225,14 +230,17 @@ def test_documentation_names_every_field():
     documented = set(re.findall(r"\w+", text))
     models = [Task, Station, ActionScale, Box, InsertionDepth, PoseThreshold, JudgedByClassifier, CameraView]
     models += [SimulatedScene, Connector, Randomisation, CameraMount]
+    models += [Placed, Handle, Placing, Object, Part, Bowl, Start]
     fields = {field for model in models for field in model.model_fields}
     assert fields <= documented, sorted(fields - documented)
 
 
-def test_the_connector_in_the_documentation_is_a_task(write):
+def test_the_files_in_the_documentation_are_tasks_that_can_be_done(write):
     text = (Path(__file__).parents[1] / "docs" / "tasks.md").read_text()
-    example = re.search(r"```yaml\n(# lightning\.yaml.*?)```", text, re.DOTALL)
-    assert example is not None
-    path = write(example[1])
-    assert load_task(path).name == "lightning_insertion"
-    assert load_task(f"{path}:tight").name == "lightning_insertion_tight"
+    examples = re.findall(r"```yaml\n# (\w+\.yaml)\n(.*?)```", text, re.DOTALL)
+    paths = {name: write(content, name) for name, content in examples}
+    assert set(paths) == {"lightning.yaml", "lightning_pickup.yaml", "lemon.yaml"}
+    assert load_task(f"{paths['lightning.yaml']}:tight").name == "lightning_insertion_tight"
+    for path in paths.values():
+        env = RobotEnv(load_task(path), cameras=False)
+        assert rollout(env, Expert(), seed=0).success, path.name

@@ -43,6 +43,13 @@ class InsertionDepth(FrozenModel):
     )
 
 
+class PoseThreshold(FrozenModel):
+    """Success when the tool is within a tolerance of the target pose (RLDG's released connector reward)."""
+
+    kind: Literal["pose_threshold"]
+    tolerance: Vector6 = Field(description="x y z [m], rotation vector [rad], absolute, in the target frame")
+
+
 class Placed(FrozenModel):
     """Success once what was grasped rests at its target, let go."""
 
@@ -50,13 +57,6 @@ class Placed(FrozenModel):
     radius: float = Field(gt=0, le=0.5, description="largest horizontal distance from the target [m]")
     height: float = Field(gt=0, le=0.5, description="largest vertical distance from the target [m]")
     hold_steps: int = Field(default=2, ge=1, description="consecutive control steps in which it does not move")
-
-
-class PoseThreshold(FrozenModel):
-    """Success when the tool is within a tolerance of the target pose (RLDG's released connector reward)."""
-
-    kind: Literal["pose_threshold"]
-    tolerance: Vector6 = Field(description="x y z [m], rotation vector [rad], absolute, in the target frame")
 
 
 class JudgedByClassifier(FrozenModel):
@@ -73,7 +73,7 @@ class JudgedByOperator(FrozenModel):
 
 
 Success = Annotated[
-    InsertionDepth | Placed | PoseThreshold | JudgedByClassifier | JudgedByOperator, Field(discriminator="kind")
+    InsertionDepth | PoseThreshold | Placed | JudgedByClassifier | JudgedByOperator, Field(discriminator="kind")
 ]
 
 
