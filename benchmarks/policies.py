@@ -13,6 +13,7 @@ from rldg.engines import make_engine
 from rldg.workers import EpisodeRunner, map_episodes
 
 SEEN = ("usb_a_insertion", "ethernet_insertion", "vga_insertion")
+OTHERS = ("fmb_insertion", "fmb_assembly", "usb_pickup_insertion", "pick_and_place")
 UNSEEN = ("usb_c_insertion", "hdmi_insertion", "displayport_insertion", "xlr_insertion")
 
 
@@ -20,7 +21,7 @@ UNSEEN = ("usb_c_insertion", "hdmi_insertion", "displayport_insertion", "xlr_ins
 class Args:
     """What to measure."""
 
-    tasks: tuple[str, ...] = (*SEEN, *(f"{name}_tight" for name in SEEN), *UNSEEN)
+    tasks: tuple[str, ...] = (*SEEN, *(f"{name}_tight" for name in SEEN), *UNSEEN, *OTHERS)
     policies: tuple[str, ...] = ("expert", "teleoperator", "teleoperator:average", "teleoperator:clumsy")
     episodes: int = 100
     workers: int = 2
