@@ -64,6 +64,8 @@ def test_seed_fixes_the_teleoperator_and_another_seed_changes_it(env, episodes):
 def test_scene_and_operator_draw_from_different_streams():
     operator = Teleoperator()
     operator.reset(load_task("usb_a_insertion"), "", seed=5)
+    pose, force = np.array([0, 0, -0.03, 0, 0, 0, 1], np.float32), np.zeros(3, np.float32)
+    operator.act({"privileged": {"tcp_in_target": pose}, "state": {"tcp_force": force}})
     assert not np.isclose(operator._bias[0] / operator.habits.position_bias, np.random.default_rng(5).normal())
 
 

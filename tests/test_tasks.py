@@ -70,7 +70,7 @@ def test_tasks_differ_by_hash_and_one_task_keeps_its_hash():
 def test_tight_variant_is_finer_in_clearance_and_time():
     task = load_task("usb_a_insertion_tight")
     assert task.sim is not None
-    assert task.sim.connector.clearance == 0.2
+    assert task.sim.geometry.fit == 0.2e-3
     assert task.sim.timestep <= 0.001
 
 
