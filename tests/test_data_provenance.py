@@ -19,9 +19,9 @@ from rldg.policies.intervention import Intervention, NoProgress
 from rldg.policies.teleoperator import Teleoperator
 from rldg.resolve import load_policy
 from rldg.rollout import rollout
-from rldg.specialists.features import dimension
 from rldg.specialists.networks import init_layers
 from rldg.specialists.policy import SpecialistPolicy, save_specialist
+from rldg.specialists.spec import AgentSpec
 from rldg.stage import code_version
 from rldg.tasks import load_task
 
@@ -54,8 +54,9 @@ def specialist(tmp_path_factory):
     """A run folder with an untrained specialist."""
     folder = tmp_path_factory.mktemp("specialist")
     task = load_task(TASK)
-    actor = init_layers(np.random.default_rng(0), (dimension(False), 16, 12))
-    policy = SpecialistPolicy(actor, ActionContract.of(task), checkpoint_step=1200)
+    spec = AgentSpec(actions=6)
+    actor = init_layers(np.random.default_rng(0), (*spec.shapes()["features"], 16, 12))
+    policy = SpecialistPolicy(actor, spec, ActionContract.of(task), checkpoint_step=1200)
     save_specialist(folder, policy, task)
     return folder
 

@@ -14,15 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rldg import geometry
-from rldg.errors import CheckpointError, ContractError
+from rldg.errors import CheckpointError, ContractError, StorageError
 from rldg.rollout import rollout
 from rldg.specialists import SpecialistConfig, load_specialist
 from rldg.specialists.actor import explore
-from rldg.specialists.checkpoint import latest_checkpoint, read_arrays, save_checkpoint, write_arrays
+from rldg.specialists.arrays import from_named_arrays, named_arrays, read_arrays, write_arrays
+from rldg.specialists.checkpoint import Checkpoints
 from rldg.specialists.features import features
 from rldg.specialists.networks import forward, init_layers
 from rldg.specialists.policy import SpecialistPolicy, save_specialist
-from rldg.specialists.replay import ReplayBuffer, symmetric_sample, transitions
+from rldg.specialists.replay import GrowingArray, Replay, transitions
+from rldg.specialists.spec import AgentSpec
 from rldg.specialists.train import train
 from rldg.tasks import load_task
 from tests.point_robot import point_env, point_task
@@ -53,6 +55,7 @@ TINY = dataclasses.replace(
     confirm_episodes=10_000,
     actor_period=1,
 )
+SPEC = AgentSpec(actions=6)
 TRAIN_UNTIL_KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -60,7 +63,7 @@ from tests.point_robot import point_env, point_task
 from tests.test_specialist import TINY
 from rldg.specialists import train as training
 
-save, saved = training.save_checkpoint, []
+save, saved = training.Checkpoints.save, []
 
 def save_then_die(*arguments):
     save(*arguments)
@@ -69,7 +72,7 @@ def save_then_die(*arguments):
         os.kill(os.getpid(), signal.SIGKILL)
 
 if __name__ == "__main__":
-    training.save_checkpoint = save_then_die
+    training.Checkpoints.save = save_then_die
     training.train(point_task(), Path(sys.argv[1]), TINY, seed=3, make_env=point_env)
 """
 
@@ -88,7 +91,7 @@ def learning_curve(folder: Path) -> list[dict]:
 
 def specialist(seed: int = 0, **options) -> SpecialistPolicy:
     actor = init_layers(np.random.default_rng(seed), (15, 16, 12))
-    return SpecialistPolicy(actor, point_env(point_task())._contract, **options)
+    return SpecialistPolicy(actor, SPEC, point_env(point_task())._contract, **options)
 
 
 @pytest.mark.timeout(600)
@@ -145,25 +148,65 @@ def test_a_time_out_is_not_the_end_of_value_but_a_success_is(trained):
     timed_out, succeeded = rollout(env, specialist(), 0), rollout(env, load_specialist(trained), 0)
     assert not timed_out.success
     assert succeeded.success
-    assert transitions(timed_out, 6, False)[:, -1].tolist() == [1] * len(timed_out)
-    assert transitions(succeeded, 6, False)[:, -1].tolist() == [1] * (len(succeeded) - 1) + [0]
+    assert transitions(timed_out, SPEC)["continues"][:-1].tolist() == [1] * len(timed_out)
+    assert transitions(succeeded, SPEC)["continues"][:-1].tolist() == [1] * (len(succeeded) - 1) + [0]
 
 
-@given(prior=st.integers(1, 30), online=st.integers(0, 30), half=st.integers(1, 8), seed=st.integers(0, 99))
+def steps(lengths: list[int], value: float, intervention: bool = False) -> dict[str, np.ndarray]:
+    """Transitions of episodes of these lengths, with `value` and a running number for an observation."""
+    last = np.concatenate([np.arange(length + 1) == length for length in lengths])
+    features = np.stack([np.full(len(last), value), np.arange(len(last))], axis=1)
+    return {"features": features, "last": last, "intervention": np.full(len(last), intervention)}
+
+
+LENGTHS = st.lists(st.integers(1, 6), max_size=5)
+
+
+@given(prior=LENGTHS, online=LENGTHS, half=st.integers(1, 8), seed=st.integers(0, 99))
 def test_half_of_each_batch_comes_from_the_demonstrations(prior, online, half, seed):
-    stored = ReplayBuffer(np.full((prior, 3), 1, np.float32)), ReplayBuffer(np.zeros((online, 3), np.float32))
-    drawn = symmetric_sample(np.random.default_rng(seed), *stored, batches=4, batch_size=2 * half)
-    assert (drawn[..., 0].sum(axis=1) == (half if online else 2 * half)).all()
+    replay = Replay()
+    for lengths, is_prior in ((prior, True), (online, False)):
+        replay.add(steps(lengths, float(is_prior)) if lengths else {}, prior=is_prior)
+    if not prior and not online:
+        return
+    rows = replay.sample(np.random.default_rng(seed), batches=4, batch_size=2 * half)
+    expected = half if prior and online else 2 * half if prior else 0
+    assert (replay.take("features", rows)[..., 0].sum(axis=1) == expected).all()
+
+
+@given(st.lists(LENGTHS.filter(bool), min_size=1, max_size=4), st.integers(0, 99))
+def test_the_next_observation_is_of_the_same_episode(additions, seed):
+    replay = Replay()
+    for index, lengths in enumerate(additions):
+        replay.add(steps(lengths, float(index)), prior=bool(index % 2))
+    rows = replay.sample(np.random.default_rng(seed), batches=8, batch_size=4)
+    assert not replay.take("last", rows).any()
+    before, after = replay.take("features", rows), replay.take("features", rows + 1)
+    np.testing.assert_array_equal(after - before, np.broadcast_to([0, 1], after.shape))
+
+
+def test_steps_of_an_operator_are_the_agents_own_and_prior_data_and_stored_once():
+    replay = Replay()
+    replay.add(steps([3], 0.0), prior=False)
+    replay.add(steps([2], 1.0, intervention=True), prior=False)
+    assert (len(replay.online), len(replay.prior), len(replay)) == (5, 2, 7)
 
 
 @given(st.lists(st.integers(0, 7), max_size=12))
-def test_a_buffer_keeps_every_row_in_order(sizes):
-    buffer, expected = ReplayBuffer(np.empty((0, 1), np.float32)), []
+def test_a_growing_array_keeps_every_row_in_order(sizes):
+    array, expected = GrowingArray(np.empty((0, 1), np.float32)), []
     for size in sizes:
         rows = np.arange(len(expected), len(expected) + size, dtype=np.float32)
-        buffer.add(rows[:, None])
+        array.append(rows[:, None])
         expected += rows.tolist()
-    assert buffer.rows[:, 0].tolist() == expected
+    assert array.rows[:, 0].tolist() == expected
+
+
+def test_weights_keep_their_shape_under_flat_names():
+    tree = {"head": [{"weight": np.ones(2)}, {"weight": np.zeros(3)}], "log_temperature": np.array(1.0)}
+    flat = named_arrays(tree)
+    assert list(flat) == ["head.0.weight", "head.1.weight", "log_temperature"]
+    np.testing.assert_equal(from_named_arrays(flat), tree)
 
 
 @given(st.integers(0, 1000))
@@ -228,12 +271,27 @@ def test_a_folder_without_specialist_says_how_to_make_one(tmp_path):
 
 
 def test_two_checkpoints_are_kept_and_a_damaged_newest_falls_back_to_the_one_before(tmp_path):
+    checkpoints, rows = Checkpoints(tmp_path), np.arange(9)
     for step in (1, 2, 3):
-        save_checkpoint(tmp_path, step, {"step": np.array(step)})
-    newest = sorted(tmp_path.iterdir())
+        checkpoints.save(step, {"step": np.array(step)}, {"rows": rows[: 3 * step]})
+    newest = sorted(tmp_path.glob("checkpoint_*"))
     assert len(newest) == 2
     newest[-1].write_bytes(newest[-1].read_bytes()[:40])
-    assert latest_checkpoint(tmp_path)["step"] == 2
+    resumed = Checkpoints(tmp_path)
+    found = resumed.latest()
+    assert found["step"] == 2
+    assert found["rows"].tolist() == rows[:6].tolist()
+    resumed.save(3, {"step": np.array(3)}, {"rows": rows})
+    assert Checkpoints(tmp_path).latest()["rows"].tolist() == rows.tolist()
+
+
+def test_a_checkpoint_writes_only_what_the_one_before_lacked(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    pictures = np.zeros((1000, 8, 8, 3), np.uint8)
+    checkpoints.save(1, {}, {"pictures": pictures[:990]})
+    checkpoints.save(2, {}, {"pictures": pictures})
+    first, second = (path.stat().st_size for path in sorted(tmp_path.glob("growth_*")))
+    assert second < first / 50
 
 
 def test_a_full_disk_leaves_the_file_before_it(tmp_path, monkeypatch):
@@ -244,7 +302,7 @@ def test_a_full_disk_leaves_the_file_before_it(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(StorageError, match="No space"):
         write_arrays(path, {"a": np.array(2)})
     assert read_arrays(path)["a"] == 1
 

@@ -10,16 +10,16 @@ from rldg.env.robot_env import RobotEnv
 from rldg.env.types import ActionContract
 from rldg.policies.teleoperator import Teleoperator
 from rldg.rollout import Episode, rollout
+from rldg.specialists.arrays import Arrays, prefixed
 from rldg.specialists.config import SpecialistConfig
 from rldg.specialists.networks import Layers
 from rldg.specialists.policy import SpecialistPolicy
-from rldg.specialists.replay import transitions
-from rldg.tasks.task import Task
+from rldg.specialists.replay import joined, transitions
+from rldg.specialists.spec import AgentSpec
 
 DEMONSTRATION, EXPLORATION, TRIAL = range(3)  # streams of scene seeds
 MOST_FAILED_DEMONSTRATIONS = 10  # per success, before it is given up
-
-Arrays = dict[str, np.ndarray]
+TRANSITIONS = "transitions."  # prefix of an answer's transitions
 
 
 def scene_seed(run_seed: int, stream: int, index: int) -> int:
@@ -27,13 +27,9 @@ def scene_seed(run_seed: int, stream: int, index: int) -> int:
     return int(np.random.SeedSequence([run_seed, stream, index]).generate_state(1, np.uint64)[0] >> 1)
 
 
-def action_dimension(task: Task) -> int:
-    """Numbers that the actor emits: a twist, and a gripper command where the gripper moves."""
-    return 6 if task.gripper == "fixed" else 7
-
-
 def demonstrate(env: RobotEnv, config: SpecialistConfig, seed: int) -> Arrays:
-    """`config.demonstrations` successful episodes of the simulated teleoperator, as transition rows."""
+    """`config.demonstrations` successful episodes of the simulated teleoperator, with their transitions."""
+    spec = AgentSpec.of(config, env.task)
     policy, episodes = Teleoperator(), []
     for index in range(config.demonstrations * (1 + MOST_FAILED_DEMONSTRATIONS)):
         episode = rollout(env, policy, scene_seed(seed, DEMONSTRATION, index))
@@ -41,17 +37,17 @@ def demonstrate(env: RobotEnv, config: SpecialistConfig, seed: int) -> Arrays:
             episodes.append(episode)
         if len(episodes) == config.demonstrations:
             break
-    return {"rows": _rows(episodes, env.task, config), "lengths": np.array([len(e) for e in episodes])}
+    return _transitions(episodes, spec) | {"lengths": np.array([len(e) for e in episodes])}
 
 
 def explore(env: RobotEnv, config: SpecialistConfig, seed: int, actor: Layers, first: int) -> Arrays:
     """Whole episodes, numbered from `first`, of the stochastic policy until `round_steps` steps are there."""
-    policy = SpecialistPolicy(actor, ActionContract.of(env.task), observe_force=config.observe_force, stochastic=True)
+    spec = AgentSpec.of(config, env.task)
+    policy = SpecialistPolicy(actor, spec, ActionContract.of(env.task), stochastic=True)
     episodes: list[Episode] = []
     while sum(map(len, episodes)) < config.round_steps:
         episodes.append(rollout(env, policy, scene_seed(seed, EXPLORATION, first + len(episodes))))
-    return {
-        "rows": _rows(episodes, env.task, config),
+    return _transitions(episodes, spec) | {
         "lengths": np.array([len(e) for e in episodes]),
         "successes": np.array([e.success for e in episodes]),
     }
@@ -59,7 +55,7 @@ def explore(env: RobotEnv, config: SpecialistConfig, seed: int, actor: Layers, f
 
 def try_candidate(env: RobotEnv, config: SpecialistConfig, seed: int, actor: Layers, first: int, most: int) -> Arrays:
     """Deterministic episodes, numbered from `first`, until one fails or `most` have succeeded."""
-    policy = SpecialistPolicy(actor, ActionContract.of(env.task), observe_force=config.observe_force)
+    policy = SpecialistPolicy(actor, AgentSpec.of(config, env.task), ActionContract.of(env.task))
     lengths: list[int] = []
     tried = 0
     while tried < most:
@@ -71,5 +67,5 @@ def try_candidate(env: RobotEnv, config: SpecialistConfig, seed: int, actor: Lay
     return {"tried": np.array(tried), "success_lengths": np.array(lengths, np.int64)}
 
 
-def _rows(episodes: list[Episode], task: Task, config: SpecialistConfig) -> np.ndarray:
-    return np.concatenate([transitions(e, action_dimension(task), config.observe_force) for e in episodes])
+def _transitions(episodes: list[Episode], spec: AgentSpec) -> Arrays:
+    return prefixed(TRANSITIONS, joined([transitions(episode, spec) for episode in episodes]))

@@ -13,12 +13,11 @@ import numpy as np
 from rldg.env.robot_env import RobotEnv
 from rldg.errors import RldgError
 from rldg.specialists.actor import demonstrate, explore, try_candidate
-from rldg.specialists.checkpoint import pack, unpack
+from rldg.specialists.arrays import Arrays, from_named_arrays, named_arrays, pack, part, prefixed, unpack
 from rldg.specialists.config import SpecialistConfig
-from rldg.specialists.networks import Layers, from_named_arrays, named_arrays
+from rldg.specialists.networks import Layers
 from rldg.tasks.task import Task
 
-Arrays = dict[str, np.ndarray]
 MakeEnv = Callable[[Task], RobotEnv]
 
 
@@ -29,9 +28,8 @@ def state_environment(task: Task) -> RobotEnv:
 
 def round_request(actor: Layers, candidate: Layers, episodes: int, trials: int, most: int) -> Arrays:
     """What a round is made of: who explores, who is tried, the counts of both so far, and at most how many trials."""
-    arrays = {f"actor.{name}": value for name, value in named_arrays(actor).items()}
-    arrays |= {f"candidate.{name}": value for name, value in named_arrays(candidate).items()}
-    return arrays | {"counts": np.array([episodes, trials, most])}
+    weights = prefixed("actor.", named_arrays(actor)) | prefixed("candidate.", named_arrays(candidate))
+    return weights | {"counts": np.array([episodes, trials, most])}
 
 
 ANSWER_SECONDS = 900  # a round takes seconds; this long only if the process hangs
@@ -100,10 +98,6 @@ def _serve(connection: Connection, make_env: MakeEnv, task: Task, config: Specia
 def _answer(env: RobotEnv, config: SpecialistConfig, seed: int, request: Arrays) -> Arrays:
     if not request:
         return demonstrate(env, config, seed)
-    actor, candidate = (_part(request, "actor."), _part(request, "candidate."))
+    actor, candidate = (from_named_arrays(part(prefix, request)) for prefix in ("actor.", "candidate."))
     episodes, trials, most = request["counts"].tolist()
     return explore(env, config, seed, actor, episodes) | try_candidate(env, config, seed, candidate, trials, most)
-
-
-def _part(request: Arrays, prefix: str) -> Layers:
-    return from_named_arrays({n.removeprefix(prefix): value for n, value in request.items() if n.startswith(prefix)})

@@ -1,6 +1,6 @@
 """The learner's state and its jitted update: SAC with layer-normed critics (RLPD), as in SERL's `sac.py`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ import optax
 
 from rldg.specialists.config import SpecialistConfig
 from rldg.specialists.networks import Layers, forward, gaussian, init_layers
+from rldg.specialists.spec import AgentSpec
 
 LOG_2PI = float(np.log(2 * np.pi))
 
@@ -33,17 +34,18 @@ class AgentState(NamedTuple):
 class Batch(NamedTuple):
     """Transitions, and the standard normal noise that the update uses in place of a random key."""
 
-    observation: Array  # (batch, n)
+    observation: Mapping[str, Array]  # each part (batch, ...)
     action: Array  # (batch, m)
     reward: Array  # (batch,)
     continues: Array  # (batch,) 0 where the episode ended by itself, 1 elsewhere (time-outs too)
-    next_observation: Array  # (batch, n)
+    next_observation: Mapping[str, Array]
     next_noise: Array  # (batch, m)
     noise: Array  # (batch, m)
 
 
-def init_state(config: SpecialistConfig, observations: int, actions: int, seed: int) -> AgentState:
-    """A fresh agent for feature vectors (observations,) and actions (actions,)."""
+def init_state(config: SpecialistConfig, spec: AgentSpec, seed: int) -> AgentState:
+    """A fresh agent."""
+    (observations,), actions = spec.shapes()["features"], spec.actions
     generator = np.random.default_rng(seed)
     actor = init_layers(generator, (observations, *config.hidden, 2 * actions))
     critics = [init_layers(generator, (observations + actions, *config.hidden, 1)) for _ in range(config.critics)]
@@ -70,13 +72,13 @@ def values(critics: list[Layers], observation: Array, action: Array) -> jax.Arra
 
 def update_critics(config: SpecialistConfig, state: AgentState, batch: Batch) -> tuple[AgentState, jax.Array]:
     """One step of the critics and their targets; returns the loss. The backup holds no entropy, as in SERL."""
-    action, _ = sample(state.actor, batch.next_observation, batch.next_noise)
-    following = values(state.targets, batch.next_observation, action).min(0)
+    action, _ = sample(state.actor, batch.next_observation["features"], batch.next_noise)
+    following = values(state.targets, batch.next_observation["features"], action).min(0)
     # A single reward of 1 ends an episode, so that no true value lies outside [0, 1].
     target = batch.reward + config.discount * batch.continues * following.clip(0, 1)
 
     def loss(critics: list[Layers]) -> jax.Array:
-        return ((values(critics, batch.observation, batch.action) - target) ** 2).mean()
+        return ((values(critics, batch.observation["features"], batch.action) - target) ** 2).mean()
 
     value, gradient = jax.value_and_grad(loss)(state.critics)
     step, optimizer = optax.adam(config.learning_rate).update(gradient, state.critic_optimizer)
@@ -90,8 +92,8 @@ def update_actor(config: SpecialistConfig, state: AgentState, batch: Batch) -> t
     temperature = jnp.exp(state.log_temperature)
 
     def loss(actor: Layers) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        action, log_density = sample(actor, batch.observation, batch.noise)
-        value = values(state.critics, batch.observation, action).mean()
+        action, log_density = sample(actor, batch.observation["features"], batch.noise)
+        value = values(state.critics, batch.observation["features"], action).mean()
         return temperature * log_density.mean() - value, (-log_density.mean(), value)
 
     (actor_loss, (entropy, value)), gradient = jax.value_and_grad(loss, has_aux=True)(state.actor)
@@ -129,10 +131,11 @@ def update(config: SpecialistConfig, state: AgentState, batches: Batch) -> tuple
 
 @cache
 def compiled_update(
-    config: SpecialistConfig, observations: int, actions: int
+    config: SpecialistConfig, spec: AgentSpec
 ) -> Callable[[AgentState, Batch], tuple[AgentState, dict[str, jax.Array]]]:
     """`update`, compiled ahead of its first call, once per process and kind of agent."""
     shape = (config.updates_per_call // config.actor_period, config.actor_period, config.batch_size)
-    seen, acted, scalar = (np.zeros(shape + rest, np.float32) for rest in ((observations,), (actions,), ()))
+    seen = {name: np.zeros(shape + part, np.float32) for name, part in spec.shapes().items()}
+    acted, scalar = np.zeros((*shape, spec.actions), np.float32), np.zeros(shape, np.float32)
     batches = Batch(seen, acted, scalar, scalar, seen, acted, acted)
-    return update.lower(config, init_state(config, observations, actions, seed=0), batches).compile()
+    return update.lower(config, init_state(config, spec, seed=0), batches).compile()

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rldg.specialists.networks import Layers, from_named_arrays, named_arrays
-
-Arrays = dict[str, np.ndarray]
+from rldg.specialists.arrays import Arrays, from_named_arrays, named_arrays, part, prefixed
+from rldg.specialists.networks import Layers
 
 
 @dataclass
@@ -23,8 +22,7 @@ class Tried:
 
     def arrays(self, prefix: str) -> Arrays:
         """For a checkpoint."""
-        weights = {f"{prefix}.actor.{name}": value for name, value in named_arrays(self.actor).items()}
-        return weights | {
+        return prefixed(f"{prefix}.actor.", named_arrays(self.actor)) | {
             f"{prefix}.updates": np.array(self.updates),
             f"{prefix}.lengths": np.array(self.lengths, np.int64),
         }
@@ -32,9 +30,8 @@ class Tried:
     @classmethod
     def restore(cls, prefix: str, arrays: Mapping[str, np.ndarray]) -> "Tried":
         """Inverse of `arrays`."""
-        start = f"{prefix}.actor."
-        weights = {name.removeprefix(start): value for name, value in arrays.items() if name.startswith(start)}
-        return cls(from_named_arrays(weights), int(arrays[f"{prefix}.updates"]), arrays[f"{prefix}.lengths"].tolist())
+        weights = from_named_arrays(part(f"{prefix}.actor.", arrays))
+        return cls(weights, int(arrays[f"{prefix}.updates"]), arrays[f"{prefix}.lengths"].tolist())
 
 
 @dataclass

@@ -7,32 +7,39 @@ import jax
 import numpy as np
 
 from rldg.specialists.agent import AgentState, Batch, compiled_update, init_state
+from rldg.specialists.arrays import Arrays
 from rldg.specialists.config import SpecialistConfig
 from rldg.specialists.networks import Layers
-from rldg.specialists.replay import ReplayBuffer, symmetric_sample
-
-Arrays = dict[str, np.ndarray]
+from rldg.specialists.replay import Replay
+from rldg.specialists.spec import AgentSpec
 
 
 class Learner:
-    """Learns from `prior` and `online` transitions, so many updates per environment step.
+    """Learns from prior data and from the agent's own transitions, so many updates per environment step.
 
     Args:
         config: sizes and rates.
-        observations: length of a feature vector.
-        actions: length of an action.
+        spec: what the agent sees and does.
         seed: of the first weights and all draws.
     """
 
-    def __init__(self, config: SpecialistConfig, observations: int, actions: int, seed: int) -> None:
-        self.config = config
+    def __init__(self, config: SpecialistConfig, spec: AgentSpec, seed: int) -> None:
+        self.config, self.spec = config, spec
         self.updates = 0
-        self._sizes = (observations, actions)
-        self._state = init_state(config, observations, actions, seed)
+        self.replay = Replay()
+        self._state = init_state(config, spec, seed)
         self._generator = np.random.default_rng([seed, 1])
-        empty = np.empty((0, 2 * observations + actions + 2), np.float32)
-        self.prior, self.online = ReplayBuffer(empty), ReplayBuffer(empty)
-        self._update = compiled_update(config, observations, actions)
+        self._update = compiled_update(config, spec)
+
+    @property
+    def env_steps(self) -> int:
+        """The agent's own transitions so far."""
+        return len(self.replay.online)
+
+    @property
+    def prior_steps(self) -> int:
+        """Transitions of prior data so far: demonstrations, and steps that an operator took over."""
+        return len(self.replay.prior)
 
     @property
     def actor(self) -> Layers:
@@ -44,10 +51,14 @@ class Learner:
         """The slow average of the policies, as NumPy arrays."""
         return jax.tree.map(np.array, self._state.average)
 
+    def add(self, transitions: Arrays, prior: bool) -> None:
+        """Takes in the `transitions` of whole episodes; steps that an operator took over are prior data as well."""
+        self.replay.add(transitions, prior)
+
     def learn(self) -> dict[str, float]:
         """Does the updates that the environment steps so far allow, in whole calls; returns their mean metrics."""
         config = self.config
-        allowed = (len(self.online) * config.updates_per_step - self.updates) // config.updates_per_call
+        allowed = (self.env_steps * config.updates_per_step - self.updates) // config.updates_per_call
         collected = []
         for _ in range(allowed):
             self._state, metrics = self._update(self._state, self._batches())
@@ -58,30 +69,28 @@ class Learner:
         return {name: float(np.mean([metrics[name] for metrics in collected])) for name in collected[0]}
 
     def _batches(self) -> Batch:
-        config, (n, m) = self.config, self._sizes
+        config, take = self.config, self.replay.take
         shape = (config.updates_per_call // config.actor_period, config.actor_period, config.batch_size)
-        rows = symmetric_sample(self._generator, self.prior, self.online, config.updates_per_call, config.batch_size)
-        rows = rows.reshape(*shape, -1)
-        noise = self._generator.standard_normal((2, *shape, m), np.float32)
-        observation, action, following, rest = np.split(rows, [n, n + m, 2 * n + m], axis=-1)
-        return Batch(observation, action, rest[..., 0], rest[..., 1], following, noise[0], noise[1])
+        rows = self.replay.sample(self._generator, config.updates_per_call, config.batch_size).reshape(shape)
+        noise = self._generator.standard_normal((2, *shape, self.spec.actions), np.float32)
+        before, after = ({name: take(name, at) for name in self.spec.shapes()} for at in (rows, rows + 1))
+        action, reward, continues = (take(name, rows) for name in ("action", "reward", "continues"))
+        return Batch(before, action, reward, continues, after, noise[0], noise[1])
 
     def arrays(self) -> Arrays:
-        """Everything to go on from, by name."""
+        """Everything to go on from but the replay's arrays, by name."""
         leaves = jax.tree_util.tree_leaves_with_path(self._state)
         state = {f"agent{jax.tree_util.keystr(path)}": np.array(leaf) for path, leaf in leaves}
         return state | {
-            "prior": self.prior.rows,
-            "online": self.online.rows,
             "updates": np.array(self.updates),
             "generator": np.array(json.dumps(self._generator.bit_generator.state)),
         }
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Goes back to what `arrays()` returned."""
+        """Goes back to what `arrays()` and `replay.arrays()` returned."""
         self._state: AgentState = jax.tree_util.tree_map_with_path(
             lambda path, _: jax.numpy.array(arrays[f"agent{jax.tree_util.keystr(path)}"]), self._state
         )
-        self.prior, self.online = ReplayBuffer(arrays["prior"]), ReplayBuffer(arrays["online"])
+        self.replay = Replay(arrays)
         self.updates = int(arrays["updates"])
         self._generator.bit_generator.state = json.loads(str(arrays["generator"]))

@@ -38,17 +38,3 @@ def gaussian(actor: Layers, observation: Any) -> tuple[Any, Any]:
     output = forward(actor, observation)
     actions = output.shape[-1] // 2
     return output[..., :actions], output[..., actions:].clip(*LOG_STD)
-
-
-def named_arrays(layers: Layers) -> dict[str, np.ndarray]:
-    """Layers as flat names, for files and pipes."""
-    return {f"{index}.{name}": np.asarray(value) for index, layer in enumerate(layers) for name, value in layer.items()}
-
-
-def from_named_arrays(arrays: dict[str, np.ndarray]) -> Layers:
-    """Inverse of `named_arrays`."""
-    layers: Layers = [{} for _ in range(1 + max(int(name.split(".")[0]) for name in arrays))]
-    for name, value in arrays.items():
-        index, part = name.split(".")
-        layers[int(index)][part] = value
-    return layers

@@ -11,9 +11,9 @@ import numpy as np
 from rldg.env.types import ActionContract, Observation
 from rldg.errors import CheckpointError
 from rldg.policies.base import Policy, PolicyMetadata
-from rldg.specialists.checkpoint import read_arrays, write_arrays
-from rldg.specialists.features import features
-from rldg.specialists.networks import Layers, from_named_arrays, gaussian, named_arrays
+from rldg.specialists.arrays import from_named_arrays, named_arrays, read_arrays, write_arrays
+from rldg.specialists.networks import Layers, gaussian
+from rldg.specialists.spec import AgentSpec
 from rldg.stage import write_json
 from rldg.tasks.task import Task
 
@@ -29,14 +29,13 @@ class SpecialistPolicy(Policy):
     def __init__(
         self,
         actor: Layers,
+        spec: AgentSpec,
         contract: ActionContract,
         *,
-        observe_force: bool = False,
         stochastic: bool = False,
         checkpoint_step: int = 0,
     ) -> None:
-        self.actor = actor
-        self.observe_force = observe_force
+        self.actor, self.spec = actor, spec
         self.stochastic = stochastic
         self.metadata = PolicyMetadata(
             kind="specialist",
@@ -53,8 +52,8 @@ class SpecialistPolicy(Policy):
 
     def act(self, observation: Observation) -> np.ndarray:
         """One action, float32 (1, 7)."""
-        seen = features(observation["state"], observation["privileged"], self.observe_force)
-        mean, log_std = gaussian(self.actor, seen)
+        seen = self.spec.observe(observation["state"], observation["privileged"])
+        mean, log_std = gaussian(self.actor, seen["features"])
         if self.stochastic:
             mean = mean + np.exp(log_std) * self._generator.standard_normal(len(mean), dtype=np.float32)
         action = np.full((1, 7), -1, np.float32)  # a fixed gripper stays closed
@@ -77,7 +76,7 @@ def save_specialist(folder: Path, policy: SpecialistPolicy, task: Task) -> None:
         "task": task.name,
         "task_hash": task.hash,
         "action_contract": dataclasses.asdict(policy.metadata.action_contract),  # pyright: ignore[reportArgumentType]
-        "observe_force": policy.observe_force,
+        "agent": dataclasses.asdict(policy.spec),
         "checkpoint_step": policy.metadata.checkpoint_step,
         "weight_hash": policy.metadata.weight_hash,
     }
@@ -92,13 +91,16 @@ def load_specialist(folder: Path, stochastic: bool = False) -> SpecialistPolicy:
         raise CheckpointError(
             f"{folder} holds no finished specialist: {error}. `rldg train TASK --out {folder}` makes one."
         ) from None
-    policy = SpecialistPolicy(
-        from_named_arrays(read_arrays(folder / WEIGHTS)),
-        ActionContract(**description["action_contract"]),
-        observe_force=description["observe_force"],
-        stochastic=stochastic,
-        checkpoint_step=description["checkpoint_step"],
-    )
+    try:
+        policy = SpecialistPolicy(
+            from_named_arrays(read_arrays(folder / WEIGHTS)),
+            AgentSpec(**description["agent"]),
+            ActionContract(**description["action_contract"]),
+            stochastic=stochastic,
+            checkpoint_step=description["checkpoint_step"],
+        )
+    except (KeyError, TypeError):
+        raise CheckpointError(f"{folder / DESCRIPTION} was written by another version; train it again.") from None
     if policy.metadata.weight_hash != description["weight_hash"]:
         raise CheckpointError(f"{folder / WEIGHTS} does not hold the weights that {DESCRIPTION} describes.")
     return policy

@@ -1,56 +1,113 @@
-"""Transitions as rows of one array, and the draw of half-prior batches."""
+"""Transitions as columns of arrays, and the draw of half-prior batches."""
+
+from collections.abc import Mapping
 
 import numpy as np
 
 from rldg.rollout import Episode
-from rldg.specialists.features import features
+from rldg.specialists.arrays import Arrays, part, prefixed
+from rldg.specialists.spec import AgentSpec
+
+PRIOR, ONLINE, COLUMN = "replay.prior", "replay.online", "replay.column."
 
 
-def transitions(episode: Episode, actions: int, observe_force: bool) -> np.ndarray:
-    """Rows float32 (T, 2n + m + 2): observation, action, next observation, reward, continues.
+def transitions(episode: Episode, spec: AgentSpec) -> Arrays:
+    """Columns of T + 1 rows: each observation once, what was done on it, and what came of it.
 
-    A time-out continues (1): it says nothing of the state it happened in.
+    A row's next observation is the next row's. The last row, marked `last`, is the final observation alone.
+    `continues` is 0 where the episode ended by itself; a time-out continues (1): it says nothing of the state it
+    happened in.
     """
-    before = features(episode.state, episode.privileged, observe_force)
-    last = features(episode.final["state"], episode.final["privileged"], observe_force)
-    after = np.concatenate([before[1:], last[None]])
-    continues = 1 - episode.is_terminal.astype(np.float32)
-    columns = [before, episode.action_normalized[:, :actions], after, episode.reward[:, None], continues[:, None]]
-    return np.concatenate(columns, axis=1).astype(np.float32)
+    final = episode.final
+    seen = spec.observe(episode.state, episode.privileged)
+    after = spec.observe(final["state"], final["privileged"])
+    columns = {
+        **{name: np.concatenate([value, after[name][None]]) for name, value in seen.items()},
+        "action": _padded(episode.action_normalized[:, : spec.actions].astype(np.float32)),
+        "reward": _padded(episode.reward.astype(np.float32)),
+        "continues": _padded(1 - episode.is_terminal.astype(np.float32)),
+        "intervention": _padded(episode.is_intervention),
+    }
+    return columns | {"last": np.arange(len(episode) + 1) == len(episode)}
 
 
-class ReplayBuffer:
-    """All transitions so far, in order; it grows by doubling and forgets nothing."""
+def joined(parts: list[Arrays]) -> Arrays:
+    """Columns of several episodes, one after the other."""
+    return {name: np.concatenate([columns[name] for columns in parts]) for name in parts[0]} if parts else {}
+
+
+def _padded(column: np.ndarray) -> np.ndarray:
+    return np.concatenate([column, np.zeros_like(column[:1])])
+
+
+class GrowingArray:
+    """Rows in order; its room doubles when it is full, and unused room costs no memory until it is written."""
 
     def __init__(self, rows: np.ndarray) -> None:
-        self._rows = rows
-        self._size = len(rows)
+        self._room, self._size = rows, len(rows)
 
     def __len__(self) -> int:
         return self._size
 
     @property
     def rows(self) -> np.ndarray:
-        """What is stored, (size, width)."""
-        return self._rows[: self._size]
+        """What is stored, (size, ...)."""
+        return self._room[: self._size]
 
-    def add(self, rows: np.ndarray) -> None:
-        """Appends rows (k, width)."""
-        if self._size + len(rows) > len(self._rows):
-            room = np.empty((2 * (self._size + len(rows)), rows.shape[1]), np.float32)
+    def append(self, rows: np.ndarray) -> None:
+        """Appends rows (k, ...)."""
+        size = self._size + len(rows)
+        if size > len(self._room):
+            room = np.empty((2 * size, *rows.shape[1:]), rows.dtype)
             room[: self._size] = self.rows
-            self._rows = room
-        self._rows[self._size : self._size + len(rows)] = rows
-        self._size += len(rows)
+            self._room = room
+        self._room[self._size : size] = rows
+        self._size = size
 
 
-def symmetric_sample(
-    generator: np.random.Generator, prior: ReplayBuffer, online: ReplayBuffer, batches: int, batch_size: int
-) -> np.ndarray:
-    """Rows (batches, batch_size, width), half of each batch from `prior` (RLPD); all of it while `online` is empty."""
-    half = batch_size // 2 if len(online) else batch_size
-    drawn = np.empty((batches, batch_size, prior.rows.shape[1]), np.float32)
-    drawn[:, :half] = prior.rows[generator.integers(len(prior), size=(batches, half))]
-    if half < batch_size:
-        drawn[:, half:] = online.rows[generator.integers(len(online), size=(batches, batch_size - half))]
-    return drawn
+class Replay:
+    """Every step so far, once, and which of them are prior data, which the agent's own; it forgets nothing.
+
+    Steps that an operator took over are both.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray] | None = None) -> None:
+        arrays = arrays or {PRIOR: np.empty(0, np.int64), ONLINE: np.empty(0, np.int64)}
+        self._columns = {name: GrowingArray(rows) for name, rows in part(COLUMN, arrays).items()}
+        self.prior, self.online = GrowingArray(arrays[PRIOR]), GrowingArray(arrays[ONLINE])  # rows of the columns
+
+    def __len__(self) -> int:
+        return len(self._columns["last"]) if self._columns else 0
+
+    def arrays(self) -> Arrays:
+        """All that is stored, by name; none of it ever changes but by growing."""
+        columns = {name: column.rows for name, column in self._columns.items()}
+        return prefixed(COLUMN, columns) | {PRIOR: self.prior.rows, ONLINE: self.online.rows}
+
+    def add(self, columns: Arrays, prior: bool) -> None:
+        """Adds the `transitions` of whole episodes, as prior data or as the agent's own."""
+        if not columns:
+            return
+        taken = len(self) + np.flatnonzero(~columns["last"])
+        if prior:
+            self.prior.append(taken)
+        else:
+            self.online.append(taken)
+            self.prior.append(taken[columns["intervention"][~columns["last"]]])
+        for name, rows in columns.items():
+            self._columns.setdefault(name, GrowingArray(rows[:0])).append(rows)
+
+    def take(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Column `name` at `rows` (...), as an array (..., *shape)."""
+        return self._columns[name].rows[rows]
+
+    def sample(self, generator: np.random.Generator, batches: int, batch_size: int) -> np.ndarray:
+        """Rows (batches, batch_size), half of each batch prior (RLPD); all of it while the other kind is missing."""
+        prior = batch_size // 2 if len(self.online) else batch_size
+        prior = prior if len(self.prior) else 0
+        drawn = np.empty((batches, batch_size), np.int64)
+        for kind, columns in ((self.prior, slice(0, prior)), (self.online, slice(prior, batch_size))):
+            part_of_batch = drawn[:, columns]
+            if part_of_batch.size:
+                part_of_batch[:] = kind.rows[generator.integers(len(kind), size=part_of_batch.shape)]
+        return drawn

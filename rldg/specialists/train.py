@@ -10,20 +10,19 @@ import numpy as np
 
 from rldg.env.types import ActionContract
 from rldg.errors import RldgError
-from rldg.specialists.actor import action_dimension
+from rldg.specialists.actor import TRANSITIONS
 from rldg.specialists.actor_process import ActorProcess, MakeEnv, round_request, state_environment
+from rldg.specialists.arrays import part, prefixed
 from rldg.specialists.candidate import Selection, Tried
-from rldg.specialists.checkpoint import latest_checkpoint, save_checkpoint
+from rldg.specialists.checkpoint import Checkpoints
 from rldg.specialists.config import SpecialistConfig
-from rldg.specialists.features import dimension
 from rldg.specialists.policy import SpecialistPolicy, load_specialist, save_specialist
 from rldg.specialists.progress import Progress
+from rldg.specialists.spec import AgentSpec
 from rldg.stage import stage
 from rldg.tasks.task import Task
 
 RECENT = 20  # exploration episodes that the reported success share looks back on
-
-Arrays = dict[str, np.ndarray]
 
 
 def single_threaded_xla() -> None:
@@ -65,9 +64,8 @@ def train(
         if not current.finished:
             with ActorProcess(make_env, task, config, seed) as actor:
                 kept, current.result = _run(task, out, config, seed, actor)
-            policy = SpecialistPolicy(
-                kept.actor, ActionContract.of(task), observe_force=config.observe_force, checkpoint_step=kept.updates
-            )
+            spec, contract = AgentSpec.of(config, task), ActionContract.of(task)
+            policy = SpecialistPolicy(kept.actor, spec, contract, checkpoint_step=kept.updates)
             save_specialist(out, policy, task)
     return load_specialist(out)
 
@@ -76,12 +74,13 @@ def _run(
     task: Task, out: Path, config: SpecialistConfig, seed: int, actor: ActorProcess
 ) -> tuple[Tried, dict[str, Any]]:
     started = time.monotonic()
-    saved = latest_checkpoint(out / "checkpoints")
+    checkpoints = Checkpoints(out / "checkpoints")
+    saved = checkpoints.latest()
     if saved is None:
         actor.send({})  # the demonstrations are made while XLA compiles
     from rldg.specialists.learner import Learner  # JAX: two seconds, in which the actor is at work already
 
-    learner = Learner(config, dimension(config.observe_force), action_dimension(task), seed)
+    learner = Learner(config, AgentSpec.of(config, task), seed)
     if saved is None:
         answer = actor.receive()
         if len(answer["lengths"]) < config.demonstrations:
@@ -90,7 +89,7 @@ def _run(
                 f"{config.demonstrations} demonstrations are needed; "
                 f"`rldg evaluate {task.name} --policy teleoperator` shows why."
             )
-        learner.prior.add(answer["rows"])
+        learner.add(part(TRANSITIONS, answer), prior=True)
         first = Tried(learner.average, 0)
         selection, recent, episodes, before = Selection(first, first), [], 0, 0.0
         request = round_request(learner.actor, learner.average, 0, 0, most=0)
@@ -98,16 +97,16 @@ def _run(
         learner.restore(saved)
         selection, recent = Selection.restore(saved), saved["recent"].tolist()
         episodes, before = int(saved["episodes"]), float(saved["wall_seconds"])
-        request = {name.removeprefix("request."): v for name, v in saved.items() if name.startswith("request.")}
+        request = part("request.", saved)
 
-    progress = Progress(out, len(learner.online), config.max_env_steps)
+    progress = Progress(out, learner.env_steps, config.max_env_steps)
     saved_at = time.monotonic()
     try:
         while True:
             actor.send(request)
             metrics = learner.learn()
             answer = actor.receive()
-            learner.online.add(answer["rows"])
+            learner.add(part(TRANSITIONS, answer), prior=False)
             episodes += len(answer["lengths"])
             recent = (recent + answer["successes"].tolist())[-RECENT:]
             successor = Tried(learner.average, learner.updates)
@@ -115,7 +114,7 @@ def _run(
             wall = before + time.monotonic() - started
             progress.report(
                 {
-                    "env_steps": len(learner.online),
+                    "env_steps": learner.env_steps,
                     "updates": learner.updates,
                     "episodes": episodes,
                     "wall_seconds": wall,
@@ -126,23 +125,23 @@ def _run(
                 }
             )
             confirmed = len(selection.candidate.lengths) >= config.confirm_episodes
-            if confirmed or len(learner.online) >= config.max_env_steps:
+            if confirmed or learner.env_steps >= config.max_env_steps:
                 break
             most = config.confirm_per_round if learner.updates >= config.least_updates else 0
             request = round_request(learner.actor, selection.candidate.actor, episodes, selection.trials, most)
             if time.monotonic() - saved_at >= config.checkpoint_seconds:
                 rest = {"recent": np.array(recent), "episodes": np.array(episodes), "wall_seconds": np.array(wall)}
-                rest |= {f"request.{name}": value for name, value in request.items()}
-                save_checkpoint(out / "checkpoints", learner.updates, learner.arrays() | selection.arrays() | rest)
+                arrays = learner.arrays() | selection.arrays() | rest | prefixed("request.", request)
+                checkpoints.save(learner.updates, arrays, learner.replay.arrays())
                 saved_at = time.monotonic()
     finally:
         progress.close()
     best = selection.best
     return best, {
         "train_seconds": round(before + time.monotonic() - started, 2),
-        "env_steps": len(learner.online),
+        "env_steps": learner.env_steps,
         "updates": learner.updates,
-        "demonstration_steps": len(learner.prior),
+        "demonstration_steps": learner.prior_steps,
         "confirmed": confirmed,
         "successes_in_a_row": len(best.lengths),
         "median_steps": float(np.median(best.lengths)) if best.lengths else None,
