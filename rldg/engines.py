@@ -1,7 +1,7 @@
-"""Where episodes run: in this process, or in processes of this machine (`rldg.ray_engine`: of a Ray cluster).
+"""Where work is done: in this process, or in processes of this machine (`rldg.ray_engine`: of a Ray cluster).
 
-An engine starts workers, each of which runs one episode at a time and reports. What is run, in which order, how often
-and for how long is the business of `rldg.workers.map_episodes`.
+An engine starts workers, each of which does one piece of work at a time and reports. What is done, in which order, how
+often and for how long is the business of `rldg.workers`.
 """
 
 import multiprocessing
@@ -18,18 +18,19 @@ from typing import Any, Literal
 
 from rldg.errors import RldgError
 
-RunEpisode = Callable[[int], Any]
+Job = Any  # what a piece of work is told: the index of an episode, or another hashable value with a readable `str`
+Do = Callable[[Job], Any]
 
 END_SECONDS = 5.0  # for a killed process to be gone
 
 
 class WorkerError(RldgError):
-    """Workers keep dying or hanging on the same episode, or none can be started."""
+    """Workers keep dying or hanging on the same piece of work, or none can be started."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What came from a worker: it is ready for its first episode, it has an outcome (or an error), or it is dead."""
+    """What came from a worker: it is ready for its first job, it has an outcome (or an error), or it is dead."""
 
     kind: Literal["ready", "done", "dead"]
     outcome: Any = None
@@ -37,11 +38,11 @@ class Report:
 
 
 class Worker(ABC):
-    """Runs one episode at a time."""
+    """Does one piece of work at a time."""
 
     @abstractmethod
-    def submit(self, index: int) -> None:
-        """Begins episode `index`; the engine's `wait` tells what became of it."""
+    def submit(self, job: Job) -> None:
+        """Begins `job`; the engine's `wait` tells what became of it."""
 
     @abstractmethod
     def kill(self) -> None:
@@ -54,48 +55,48 @@ class Engine(ABC):
     workers: int  # how many may run side by side
 
     @abstractmethod
-    def start(self, run_episode: RunEpisode) -> Worker:
-        """A new worker; it reports "ready" when it can take an episode."""
+    def start(self, do: Do) -> Worker:
+        """A new worker; it reports "ready" when it can take a job."""
 
     @abstractmethod
     def wait(self, workers: Sequence[Any], timeout: float) -> list[tuple[Worker, Report]]:
         """What some of `workers` have to report; empty if nothing came within `timeout` seconds."""
 
 
-def attempt(run_episode: RunEpisode, index: int) -> Report:
-    """Runs an episode; an exception in it becomes part of the report, with its traceback as a note."""
+def attempt(do: Do, job: Job) -> Report:
+    """Does a piece of work; an exception in it becomes part of the report, with its traceback as a note."""
     try:
-        return Report("done", run_episode(index))
+        return Report("done", do(job))
     except Exception as error:
         if not isinstance(error, RldgError):
-            error.add_note(f"in episode {index}:\n{traceback.format_exc()}")
+            error.add_note(f"in job {job}:\n{traceback.format_exc()}")
         return Report("done", error=error)
 
 
 class InProcess(Engine):
-    """Runs episodes one after the other in this process; nothing need be picklable, and nothing can be timed out."""
+    """Works in this process, one job after the other; nothing need be picklable, and nothing can be timed out."""
 
     workers = 1
 
-    def start(self, run_episode: RunEpisode) -> Worker:
+    def start(self, do: Do) -> Worker:
         """The only worker."""
-        return _Here(run_episode)
+        return _Here(do)
 
     def wait(self, workers: Sequence["_Here"], timeout: float) -> list[tuple[Worker, Report]]:
-        """Runs the episode that was submitted."""
+        """Does the job that was submitted."""
         return [(worker, worker.report()) for worker in workers]
 
 
 class _Here(Worker):
-    def __init__(self, run_episode: RunEpisode) -> None:
-        self._run_episode = run_episode
-        self._index: int | None = None
+    def __init__(self, do: Do) -> None:
+        self._do = do
+        self._job: Job = None
 
-    def submit(self, index: int) -> None:
-        self._index = index
+    def submit(self, job: Job) -> None:
+        self._job = job
 
     def report(self) -> Report:
-        return Report("ready") if self._index is None else attempt(self._run_episode, self._index)
+        return Report("ready") if self._job is None else attempt(self._do, self._job)
 
     def kill(self) -> None:
         """Nothing is left running."""
@@ -107,9 +108,9 @@ class LocalEngine(Engine):
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
-    def start(self, run_episode: RunEpisode) -> Worker:
+    def start(self, do: Do) -> Worker:
         """A new process, spawned: JAX and OpenGL do not survive a fork."""
-        return _Process(run_episode)
+        return _Process(do)
 
     def wait(self, workers: Sequence["_Process"], timeout: float) -> list[tuple[Worker, Report]]:
         """What arrived, or whose end of the pipe closed."""
@@ -118,18 +119,18 @@ class LocalEngine(Engine):
 
 
 class _Process(Worker):
-    def __init__(self, run_episode: RunEpisode) -> None:
+    def __init__(self, do: Do) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread each, since they share the cores
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs, run_episode), daemon=True)
-        with _interrupts_blocked():  # which it inherits: Ctrl-C reaches the parent, which ends its workers
+        self._process = context.Process(target=_work, args=(theirs, do), daemon=True)
+        with interrupts_blocked():  # which it inherits: Ctrl-C reaches the parent, which ends its workers
             self._process.start()
         theirs.close()
 
-    def submit(self, index: int) -> None:
+    def submit(self, job: Job) -> None:
         with suppress(OSError):  # it has died, as `wait` will tell
-            self.pipe.send(index)
+            self.pipe.send(job)
 
     def report(self) -> Report:
         try:
@@ -145,25 +146,26 @@ class _Process(Worker):
         self.pipe.close()
 
 
-def _work(pipe: Any, run_episode: RunEpisode) -> None:
+def _work(pipe: Any, do: Do) -> None:
     exit_with_parent()
     pipe.send(Report("ready"))
     while True:
         try:
-            index = pipe.recv()
+            job = pipe.recv()
         except EOFError:
             return
-        report = attempt(run_episode, index)
+        report = attempt(do, job)
         try:
             pipe.send(report)
         except BrokenPipeError:
             return
         except Exception as error:  # whatever pickling raises
-            pipe.send(Report("done", error=WorkerError(f"What came of episode {index} cannot be sent: {error!r}.")))
+            pipe.send(Report("done", error=WorkerError(f"What came of job {job} cannot be sent: {error!r}.")))
 
 
 @contextmanager
-def _interrupts_blocked() -> Iterator[None]:
+def interrupts_blocked() -> Iterator[None]:
+    """Processes that are started in here do not hear Ctrl-C, which reaches their parent too."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -37,9 +37,7 @@ def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") ->
     """
     base, plus, operator = text.rpartition("+")
     if plus and operator in NAMES:
-        from rldg.policies.intervention import Intervention
-
-        return Intervention(load_policy(base, stochastic=stochastic, statistics=statistics), load_policy(operator))
+        return under_operator(load_policy(base, stochastic=stochastic, statistics=statistics), operator)
     name, _, habits = text.partition(":")
     if name == "expert" and not habits:
         from rldg.policies.expert import Expert
@@ -78,6 +76,13 @@ def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") ->
     from rldg.specialists.policy import load_specialist
 
     return load_specialist(folder, stochastic=stochastic)
+
+
+def under_operator(policy: Policy, operator: str) -> Policy:
+    """`policy`, and the operator of this name who takes over from it; raises `UnknownNameError` for an unknown one."""
+    from rldg.policies.intervention import Intervention
+
+    return Intervention(policy, load_policy(operator))
 
 
 def _refuse(options: dict[str, Any], kind: str, foreign: Set[str]) -> None:

@@ -1,5 +1,7 @@
 """Episodes on several cores or machines: results in the order of their indices, whoever dies or hangs meanwhile."""
 
+import logging
+import math
 import platform
 import time
 from collections import Counter, deque
@@ -9,12 +11,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from rldg.engines import Engine, InProcess, Report, Worker, WorkerError
+from rldg.engines import Do, Engine, InProcess, Job, Report, Worker, WorkerError
 from rldg.rollout.episode import Episode
 from rldg.rollout.loop import Subscriber, rollout
 from rldg.stage import code_version
 
 Outcome = TypeVar("Outcome")  # what an episode's runner gives back: an `Episode`, or what stands for one
+
+logger = logging.getLogger(__name__)
 
 AHEAD = 4  # episodes per worker that may be in progress or waiting for an earlier one
 ATTEMPTS = 3  # how often an episode is tried on workers that die or hang, and how often in a row a start is
@@ -98,7 +102,7 @@ def map_episodes(
         WorkerError: an episode was tried `ATTEMPTS` times on workers that died or hung, or no worker can be started.
         Exception: what an episode raised comes out as it is, in the episode's turn.
     """
-    crew = _Crew(run_episode, engine or InProcess(), timeout)
+    crew = Crew(run_episode, engine or InProcess(), timeout)
     try:
         yield from crew.outcomes(iter(indices))
     finally:
@@ -111,92 +115,109 @@ class _Seat:
 
     worker: Worker
     ready: bool = False
-    index: int | None = None
+    job: Job = None
     since: float = 0.0
 
 
-class _Crew:
-    """The workers of one `map_episodes`, and which episode is where."""
+class Crew:
+    """Workers that stay from one list of jobs to the next, and which job is where.
 
-    def __init__(self, run_episode: Callable[[int], Any], engine: Engine, timeout: float) -> None:
-        self._run_episode, self._engine, self._timeout = run_episode, engine, timeout
+    Args:
+        do: what the workers do with a job; its outcome is the same whoever does it and how often.
+        engine: where they work.
+        timeout: seconds after which a job is taken from a worker, see `map_episodes`; `math.inf` for never.
+        what: the word for a job, for messages.
+    """
+
+    def __init__(self, do: Do, engine: Engine, timeout: float = TIMEOUT, what: str = "episode") -> None:
+        self.lost = 0  # workers that died, or were ended because they hung
+        self._do, self._engine, self._timeout, self._what = do, engine, timeout, what
         self._seats: list[_Seat] = []
-        self._waiting: deque[int] = deque()  # for a worker
-        self._finished: dict[int, Report] = {}
-        self._failures: Counter[int] = Counter()  # attempts that ended with a dead or hanging worker
+        self._waiting: deque[Job] = deque()  # for a worker
+        self._finished: dict[Job, Report] = {}
+        self._failures: Counter[Job] = Counter()  # attempts that ended with a dead or hanging worker
         self._failed_starts = 0
         self._longest = 0.0  # seconds
         self._hopeful = time.monotonic()  # when a worker was last ready, or begun
+        self._closed = False
 
-    def outcomes(self, source: Iterator[int]) -> Iterator[tuple[int, Any]]:
-        order: deque[int] = deque()  # episodes that were begun, or are to be, and have not been given out
-        while True:
+    def outcomes(self, source: Iterator[Job]) -> Iterator[tuple[Job, Any]]:
+        """Yields (job, outcome) in the order of `source`; ends early once the crew is closed."""
+        order: deque[Job] = deque()  # jobs that were begun, or are to be, and have not been given out
+        while not self._closed:
             while order and order[0] in self._finished:
-                index = order.popleft()
-                report = self._finished.pop(index)
+                job = order.popleft()
+                report = self._finished.pop(job)
                 if report.error is not None:
                     raise report.error
-                yield index, report.outcome
-            while len(order) < self._engine.workers * AHEAD and (index := next(source, None)) is not None:
-                order.append(index)
-                self._waiting.append(index)
+                yield job, report.outcome
+            while len(order) < self._engine.workers * AHEAD and (job := next(source, None)) is not None:
+                order.append(job)
+                self._waiting.append(job)
             if not order:
                 return
             self._assign()
             self._listen()
 
+    def close(self) -> None:
+        """Lets `outcomes`, which may run in another thread, end within a second."""
+        self._closed = True
+
     def dismiss(self) -> None:
+        """Ends all workers at once."""
         while self._seats:
             self._seats.pop().worker.kill()
 
     def _assign(self) -> None:
-        busy = sum(seat.index is not None for seat in self._seats)
+        busy = sum(seat.job is not None for seat in self._seats)
         while len(self._seats) < min(self._engine.workers, busy + len(self._waiting)):
-            self._seats.append(_Seat(self._engine.start(self._run_episode)))
+            self._seats.append(_Seat(self._engine.start(self._do)))
             self._hopeful = time.monotonic()
         for seat in self._seats:
-            if self._waiting and seat.ready and seat.index is None:
-                seat.index, seat.since = self._waiting.popleft(), time.monotonic()
-                seat.worker.submit(seat.index)
+            if self._waiting and seat.ready and seat.job is None:
+                seat.job, seat.since = self._waiting.popleft(), time.monotonic()
+                seat.worker.submit(seat.job)
 
     def _listen(self) -> None:
-        seats = {seat.worker: seat for seat in self._seats if not seat.ready or seat.index is not None}
+        seats = {seat.worker: seat for seat in self._seats if not seat.ready or seat.job is not None}
         for worker, report in self._engine.wait(list(seats), POLL_SECONDS):
             seat = seats[worker]
             if report.kind == "dead":
                 self._replace(seat, "died", str(report.error or "is there enough memory?"))
-            elif seat.index is None:
+            elif seat.job is None:
                 seat.ready, self._failed_starts = True, 0
             else:
                 self._longest = max(self._longest, time.monotonic() - seat.since)
-                self._finished[seat.index], seat.index = report, None
+                self._finished[seat.job], seat.job = report, None
         now = time.monotonic()
         for seat in tuple(self._seats):
-            if seat.index is not None and now - seat.since > (limit := self._limit(seat.index)):
+            if seat.job is not None and now - seat.since > (limit := self._limit(seat.job)):
                 self._replace(seat, f"took more than {limit:g} s", "is the time-out too short?")
         if any(seat.ready for seat in self._seats):
             self._hopeful = now
         elif now - self._hopeful > START_SECONDS:
             raise WorkerError(f"No worker was ready within {START_SECONDS:g} s; is a processor free for it?")
 
-    def _limit(self, index: int) -> float:
-        """Seconds that an episode may take."""
-        if self._failures[index] or not self._longest:
+    def _limit(self, job: Job) -> float:
+        """Seconds that a job may take."""
+        if self._failures[job] or not self._longest or math.isinf(self._timeout):
             return self._timeout
         return min(self._timeout, max(SLOW_SECONDS, SLOW * self._longest))
 
     def _replace(self, seat: _Seat, what: str, hint: str) -> None:
-        """Ends a worker; its episode is the next for another one."""
+        """Ends a worker; its job is the next for another one."""
         seat.worker.kill()
         self._seats.remove(seat)
-        if seat.index is None:
+        self.lost += 1
+        if seat.job is None:
             self._failed_starts += 1
             if self._failed_starts == ATTEMPTS:
                 raise WorkerError(f"Workers {what} before they were ready, {ATTEMPTS} times in a row: {hint}")
             return
-        self._failures[seat.index] += 1
-        if self._failures[seat.index] < ATTEMPTS:
-            self._waiting.appendleft(seat.index)
+        logger.warning("A worker %s on %s %s; another one does it again.", what, self._what, seat.job)
+        self._failures[seat.job] += 1
+        if self._failures[seat.job] < ATTEMPTS:
+            self._waiting.appendleft(seat.job)
         else:
-            error = WorkerError(f"Workers {what} on episode {seat.index}, {ATTEMPTS} times: {hint}")
-            self._finished[seat.index] = Report("done", error=error)
+            error = WorkerError(f"Workers {what} on {self._what} {seat.job}, {ATTEMPTS} times: {hint}")
+            self._finished[seat.job] = Report("done", error=error)

@@ -17,13 +17,14 @@ from rldg import geometry
 from rldg.errors import CheckpointError, ContractError, StorageError
 from rldg.rollout import rollout
 from rldg.specialists import SpecialistConfig, load_specialist
-from rldg.specialists.actor import explore
+from rldg.specialists.actor import Actor
 from rldg.specialists.arrays import from_named_arrays, named_arrays, read_arrays, write_arrays
 from rldg.specialists.checkpoint import Checkpoints
 from rldg.specialists.features import features
 from rldg.specialists.networks import forward, init_layers
 from rldg.specialists.policy import SpecialistPolicy, save_specialist
 from rldg.specialists.replay import GrowingArray, Replay, transitions
+from rldg.specialists.rounds import divide, merge, round_request
 from rldg.specialists.spec import AgentSpec
 from rldg.specialists.train import train
 from rldg.tasks import load_task
@@ -86,7 +87,7 @@ def trained(tmp_path_factory):
 
 def learning_curve(folder: Path) -> list[dict]:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if name != "wall_seconds"} for line in lines]
+    return [{name: value for name, value in line.items() if not name.endswith("_seconds")} for line in lines]
 
 
 def specialist(seed: int = 0, **options) -> SpecialistPolicy:
@@ -134,13 +135,14 @@ def test_a_killed_and_resumed_training_ends_with_the_same_bits_as_an_uninterrupt
     assert learning_curve(whole) == learning_curve(killed)
 
 
-def test_a_round_depends_on_nothing_that_happened_before():
-    actor, config = specialist().actor, TINY
-    fresh, used = point_env(point_task()), point_env(point_task())
-    explore(used, config, seed=0, actor=actor, first=0)
-    expected, again = (explore(env, config, seed=0, actor=actor, first=7) for env in (fresh, used))
-    for name in expected:
-        np.testing.assert_array_equal(expected[name], again[name])
+def test_a_round_depends_on_nothing_that_happened_before_nor_on_how_many_share_it():
+    weights, task = specialist().actor, point_task()
+    request = round_request(4, weights, weights, explored=range(7, 12), tried=range(3))
+    fresh, used = (Actor(point_env, task, TINY, seed=0) for _ in range(2))
+    used(divide(round_request(3, weights, weights, range(2), range(0)), 1)[0])
+    expected = merge(request, [fresh(share) for share in divide(request, 1)])
+    for actors in (1, 2, 4, 9):
+        np.testing.assert_equal(merge(request, [used(share) for share in divide(request, actors)]), expected)
 
 
 def test_a_time_out_is_not_the_end_of_value_but_a_success_is(trained):

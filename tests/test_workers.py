@@ -61,7 +61,7 @@ def test_an_exception_comes_out_as_it_is_in_its_turn(engine):
 
 
 def test_what_cannot_be_sent_is_an_error_not_a_hang(engine):
-    with pytest.raises(WorkerError, match="episode 0 cannot be sent"):
+    with pytest.raises(WorkerError, match="job 0 cannot be sent"):
         list(map_episodes(gives_what_cannot_be_sent, range(2), engine))
 
 

@@ -1,16 +1,25 @@
-"""Trains a specialist on one task by reinforcement learning (RLPD) from 20 simulated demonstrations.
+"""Trains a specialist on one task: by reinforcement learning from demonstrations (RLPD) unless told otherwise.
 
-Example: rldg train usb_a_insertion --out runs/specialist --seed 1
+Examples:
+  rldg train usb_a_insertion --out runs/specialist --seed 1
+  rldg train usb_a_insertion --operator teleoperator --out runs/hil        # who takes over while it explores
+  rldg train usb_a_insertion --algorithm bc --out runs/cloned
+  rldg train usb_a_insertion --engine ray --actors 2 --out runs/specialist # on machines with the resource "robot"
 The same command continues a training that was interrupted.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
+from typing import Any, Literal
 
 import tyro
 
 from rldg.cli.output import emit
+from rldg.errors import UsageError
+from rldg.specialists.algorithms import configured
 from rldg.specialists.config import SpecialistConfig
 from rldg.tasks import load_task
 
@@ -25,26 +34,58 @@ class Args:
     out: Path
     # Seed of scenes, demonstrations, weights and draws.
     seed: int = 0
+    # Where the actors are: on this machine, or on machines of a Ray cluster that have the resource "robot".
+    engine: Literal["local", "ray"] = "local"
+    # Actors that share each round; the weights that come out are the same for any number.
+    actors: int = 1
+    # The Ray cluster's head, HOST:6379; by default RAY_ADDRESS, else the cluster on this machine.
+    ray_address: str = ""
     # Replace what another configuration left in the run folder.
     overwrite: bool = False
     # Print one JSON line last on standard output.
     json: bool = False
-    # Sizes, rates and budget of the training.
+    # Algorithm, sizes, rates and budget of the training.
     config: SpecialistConfig = field(default_factory=SpecialistConfig)
+
+
+def defaults(command_line: Sequence[str]) -> Args:
+    """What options that are not given stand for, with the algorithm that is named on the command line."""
+    names = [
+        after if flag == "--algorithm" else flag.partition("=")[2]
+        for flag, after in pairwise([*command_line, ""])
+        if flag == "--algorithm" or flag.startswith("--algorithm=")
+    ]
+    missing: Any = tyro.MISSING
+    return Args(task=missing, out=missing, config=configured(names[-1] if names else "rlpd"))
 
 
 def main(args: Args) -> int:
     """Exit status 0 with a specialist, 1 when the budget ended before any candidate had succeeded."""
-    task = load_task(args.task)
-    from rldg.specialists.train import single_threaded_xla, train  # MuJoCo and JAX: not for --help
+    if args.actors < 1:
+        raise UsageError("--actors counts from 1.")
+    load_task(args.task)
+    from rldg.specialists.supervise import supervised
 
-    single_threaded_xla()
-    train(task, args.out, args.config, args.seed, overwrite=args.overwrite)
+    supervised(train_here, args.out, [args])
     result = json.loads((args.out / "stage.json").read_text(encoding="utf-8"))["result"]
     text = (
         f"{args.out}: {'confirmed' if result['confirmed'] else 'not confirmed'} with {result['successes_in_a_row']} "
         f"successes in a row after {result['train_seconds']:.0f} s, {result['env_steps']} steps, "
         f"{result['updates']} updates"
     )
-    emit({"task": task.name, "out": args.out, **result}, args.json, text)
+    emit({"task": load_task(args.task).name, "out": args.out, **result}, args.json, text)
     return 0 if result["successes_in_a_row"] else 1
+
+
+def train_here(args: Args) -> None:
+    """The training itself, in this process: the learner's."""
+    from rldg.engines import LocalEngine
+    from rldg.specialists.train import ROBOT, single_threaded_xla, train  # MuJoCo and JAX: not for --help
+
+    single_threaded_xla()
+    engine = LocalEngine(args.actors)
+    if args.engine == "ray":
+        from rldg.ray_engine import RayEngine
+
+        engine = RayEngine(args.actors, args.ray_address, {ROBOT: 1})
+    train(load_task(args.task), args.out, args.config, args.seed, overwrite=args.overwrite, engine=engine)

@@ -27,6 +27,7 @@ class Policy:
 
     metadata: PolicyMetadata
     intervening: bool = False  # whether the last chunk came from a person who took over
+    real_time: bool = False  # whether a person is at it, for whom control steps must not go by faster than they should
 
     def reset(self, task: Task, instruction: str, seed: int = 0) -> None:
         """Begins an episode. Every random draw of the episode descends from `seed`."""
@@ -44,3 +45,7 @@ class Policy:
 
     def warm_up(self, sessions: int = 1) -> None:
         """Does beforehand what would make the first answers slow when so many sessions ask, such as compiling."""
+
+    def holds(self) -> bool:
+        """Whether a person asks everything to wait, now."""
+        return False

@@ -11,6 +11,18 @@ from rldg.policies.base import Policy
 from rldg.tasks.task import Task
 
 
+def distance(observation: Observation) -> float:
+    """How far [m] things are from their end.
+
+    For a tool that holds its object for good, the tool's way to its target. Where something has to be grasped, the
+    tool's way to the object and the object's way to its target together: the one shrinks on reaching, the other on
+    carrying.
+    """
+    privileged = observation["privileged"]
+    ways = ("object_in_tcp", "object_in_target") if "object_in_target" in privileged else ("tcp_in_target",)
+    return float(sum(np.linalg.norm(privileged[way][:3]) for way in ways))
+
+
 class TakeoverRule(Protocol):
     """Says at every control step who acts."""
 
@@ -25,9 +37,9 @@ class TakeoverRule(Protocol):
 
 @dataclass
 class NoProgress:
-    """Takes over once the tool has come no nearer to the target for a while; hands back once it is clearly nearer.
+    """Takes over once things have come no nearer to their end for a while; hands back once they are clearly nearer.
 
-    It sees the privileged distance to the target, so it is for simulation.
+    It sees the privileged `distance`, so it is for simulation.
     """
 
     patience: float = 1.0  # s without progress until the operator takes over
@@ -43,15 +55,15 @@ class NoProgress:
 
     def takes_over(self, observation: Observation) -> bool:
         """Whether the operator acts on this observation."""
-        distance = float(np.linalg.norm(observation["privileged"]["tcp_in_target"][:3]))
-        if self._hand_back is not None and distance < self._hand_back:
-            self._hand_back, self._nearest, self._idle = None, distance, 0
-        if distance < self._nearest - self.progress:
-            self._nearest, self._idle = distance, 0
+        left = distance(observation)
+        if self._hand_back is not None and left < self._hand_back:
+            self._hand_back, self._nearest, self._idle = None, left, 0
+        if left < self._nearest - self.progress:
+            self._nearest, self._idle = left, 0
         else:
             self._idle += 1
         if self._hand_back is None and self._idle >= self._patience:
-            self._hand_back = distance - self.relief
+            self._hand_back = left - self.relief
         return self._hand_back is not None
 
 
@@ -65,6 +77,7 @@ class Intervention(Policy):
 
     def __init__(self, base: Policy, operator: Policy, rule: TakeoverRule | None = None) -> None:
         self.base, self.operator, self.rule = base, operator, rule or NoProgress()
+        self.real_time = base.real_time or operator.real_time
         self.metadata = replace(base.metadata, kind=f"{base.metadata.kind}+{operator.metadata.kind}")
 
     def reset(self, task: Task, instruction: str, seed: int = 0) -> None:
@@ -88,3 +101,7 @@ class Intervention(Policy):
         if not self._planned:
             self._planned.extend(self.base.act(observation))
         return self._planned.popleft()[None]
+
+    def holds(self) -> bool:
+        """Whether the operator asks everything to wait."""
+        return self.operator.holds()

@@ -1,71 +1,114 @@
-"""What the actor does: demonstrations, exploration, and trials of candidates.
+"""What an actor does: demonstrations, exploration, and trials of candidates.
 
 What comes out depends on the arguments alone: every episode is finished, and seeded from its number. So a training is
-reproducible, and a resumed one repeats the round that was in the air.
+reproducible, and a round that was in the air when something died is repeated to the same effect.
 """
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from rldg.engines import WorkerError
 from rldg.env.robot_env import RobotEnv
 from rldg.env.types import ActionContract
-from rldg.policies.teleoperator import Teleoperator
+from rldg.policies.base import Policy
+from rldg.resolve import load_policy, under_operator
 from rldg.rollout import Episode, rollout
-from rldg.specialists.arrays import Arrays, prefixed
+from rldg.specialists.arrays import Arrays, Tree, from_named_arrays, pack, part, prefixed, unpack
 from rldg.specialists.config import SpecialistConfig
-from rldg.specialists.networks import Layers
+from rldg.specialists.operators import intervals, watching
 from rldg.specialists.policy import SpecialistPolicy
 from rldg.specialists.replay import joined, transitions
+from rldg.specialists.rounds import DEMONSTRATE, EXPLORE, KINDS, NUMBERS, ROUND, TRANSITIONS, TRY, Share
 from rldg.specialists.spec import AgentSpec
+from rldg.stage import code_version
+from rldg.tasks.task import Task
 
-DEMONSTRATION, EXPLORATION, TRIAL = range(3)  # streams of scene seeds
-MOST_FAILED_DEMONSTRATIONS = 10  # per success, before it is given up
-TRANSITIONS = "transitions."  # prefix of an answer's transitions
-
-
-def scene_seed(run_seed: int, stream: int, index: int) -> int:
-    """Seed of episode `index` of a stream: nearly certainly shared with no other episode or evaluation."""
-    return int(np.random.SeedSequence([run_seed, stream, index]).generate_state(1, np.uint64)[0] >> 1)
+MakeEnv = Callable[[Task], RobotEnv]
+DEMONSTRATOR = "teleoperator"
 
 
-def demonstrate(env: RobotEnv, config: SpecialistConfig, seed: int) -> Arrays:
-    """`config.demonstrations` successful episodes of the simulated teleoperator, with their transitions."""
-    spec = AgentSpec.of(config, env.task)
-    policy, episodes = Teleoperator(), []
-    for index in range(config.demonstrations * (1 + MOST_FAILED_DEMONSTRATIONS)):
-        episode = rollout(env, policy, scene_seed(seed, DEMONSTRATION, index))
-        if episode.success:
-            episodes.append(episode)
-        if len(episodes) == config.demonstrations:
-            break
-    return _transitions(episodes, spec) | {"lengths": np.array([len(e) for e in episodes])}
+def scene_seed(run_seed: int, kind: str, number: int) -> int:
+    """Seed of episode `number` of a kind: nearly certainly shared with no other episode or evaluation."""
+    entropy = [run_seed, KINDS.index(kind), number]
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
 
 
-def explore(env: RobotEnv, config: SpecialistConfig, seed: int, actor: Layers, first: int) -> Arrays:
-    """Whole episodes, numbered from `first`, of the stochastic policy until `round_steps` steps are there."""
-    spec = AgentSpec.of(config, env.task)
-    policy = SpecialistPolicy(actor, spec, ActionContract.of(env.task), stochastic=True)
-    episodes: list[Episode] = []
-    while sum(map(len, episodes)) < config.round_steps:
-        episodes.append(rollout(env, policy, scene_seed(seed, EXPLORATION, first + len(episodes))))
-    return _transitions(episodes, spec) | {
-        "lengths": np.array([len(e) for e in episodes]),
-        "successes": np.array([e.success for e in episodes]),
-    }
+def state_environment(task: Task) -> RobotEnv:
+    """The task on its robot, without cameras."""
+    return RobotEnv(task, cameras=False)
 
 
-def try_candidate(env: RobotEnv, config: SpecialistConfig, seed: int, actor: Layers, first: int, most: int) -> Arrays:
-    """Deterministic episodes, numbered from `first`, until one fails or `most` have succeeded."""
-    policy = SpecialistPolicy(actor, AgentSpec.of(config, env.task), ActionContract.of(env.task))
-    lengths: list[int] = []
-    tried = 0
-    while tried < most:
-        episode = rollout(env, policy, scene_seed(seed, TRIAL, first + tried))
-        tried += 1
-        if not episode.success:
-            break
-        lengths.append(len(episode))
-    return {"tried": np.array(tried), "success_lengths": np.array(lengths, np.int64)}
+@dataclass
+class Actor:
+    """`actor(share)` does a share of a round. Picklable: the environment is made on first use, in its process."""
 
+    make_env: MakeEnv
+    task: Task
+    config: SpecialistConfig
+    seed: int
+    code: str = field(default_factory=code_version)  # of the learner
+    _env: Any = field(default=None, repr=False, compare=False)
 
-def _transitions(episodes: list[Episode], spec: AgentSpec) -> Arrays:
-    return prefixed(TRANSITIONS, joined([transitions(episode, spec) for episode in episodes]))
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves the environment behind."""
+        return {**self.__dict__, "_env": None}
+
+    def __call__(self, share: Share) -> bytes:
+        """The packed answer. Raises `WorkerError` if this machine has another version of the code than the learner."""
+        if self._env is None:
+            if (here := code_version()) != self.code:
+                raise WorkerError(f"An actor's machine has version {here} of rldg, the learner's {self.code}.")
+            self._env = self.make_env(self.task)
+        request = unpack(share.content)
+        answer = {ROUND: request[ROUND]}
+        for kind, act in ((DEMONSTRATE, self._demonstrate), (EXPLORE, self._explore), (TRY, self._try)):
+            if len(request[kind]):
+                answer |= prefixed(f"{kind}.", act(request))
+        return pack(answer)
+
+    def _demonstrate(self, request: Arrays) -> Arrays:
+        operator = load_policy(self.config.operator or DEMONSTRATOR)
+        return self._columns(request[DEMONSTRATE], self._episodes(DEMONSTRATE, operator, request))
+
+    def _explore(self, request: Arrays) -> Arrays:
+        policy: Policy = self._specialist(request, "actor.", stochastic=True)
+        if self.config.operator:
+            policy = under_operator(policy, self.config.operator)
+        return self._columns(request[EXPLORE], self._episodes(EXPLORE, policy, request))
+
+    def _try(self, request: Arrays) -> Arrays:
+        """The most likely actions, until one episode fails."""
+        tried = []
+        for episode in self._episodes(TRY, self._specialist(request, "candidate."), request):
+            tried.append(episode)
+            if not episode.success:
+                break
+        return self._counts(request[TRY][: len(tried)], tried)
+
+    def _specialist(self, request: Arrays, weights: str, stochastic: bool = False) -> SpecialistPolicy:
+        actor: Tree = from_named_arrays(part(weights, request))
+        spec = AgentSpec.of(self.config, self.task)
+        return SpecialistPolicy(actor, spec, ActionContract.of(self.task), stochastic=stochastic)
+
+    def _episodes(self, kind: str, policy: Policy, request: Arrays) -> Iterable[Episode]:
+        for number in request[kind].tolist():
+            seed = scene_seed(self.seed, kind, number)
+            yield rollout(self._env, policy, seed, subscribers=watching(policy, self.task))
+
+    def _columns(self, numbers: np.ndarray, episodes: Iterable[Episode]) -> Arrays:
+        episodes, spec = list(episodes), AgentSpec.of(self.config, self.task)
+        steps = joined([transitions(episode, spec) for episode in episodes])
+        return self._counts(numbers, episodes) | prefixed(TRANSITIONS, steps)
+
+    @staticmethod
+    def _counts(numbers: np.ndarray, episodes: list[Episode]) -> Arrays:
+        return {
+            NUMBERS: numbers,
+            "lengths": np.array([len(episode) for episode in episodes], np.int64),
+            "successes": np.array([episode.success for episode in episodes], bool),
+            "interventions": np.array([len(intervals(e.is_intervention)) for e in episodes], np.int64),
+            "intervened": np.array([e.is_intervention.sum() for e in episodes], np.int64),  # steps
+        }

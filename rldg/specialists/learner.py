@@ -56,9 +56,15 @@ class Learner:
         self.replay.add(transitions, prior)
 
     def learn(self) -> dict[str, float]:
-        """Does the updates that the environment steps so far allow, in whole calls; returns their mean metrics."""
+        """Does the updates that the environment steps so far allow, in whole calls; returns their mean metrics.
+
+        So many updates per step, whatever the hardware; of those before the first step, a round's worth at a time.
+        """
         config = self.config
-        allowed = (self.env_steps * config.updates_per_step - self.updates) // config.updates_per_call
+        allowed = config.pretrain_updates + self.env_steps * config.updates_per_step - self.updates
+        if not self.env_steps:
+            allowed = min(allowed, max(config.round_steps * config.updates_per_step, config.updates_per_call))
+        allowed //= config.updates_per_call
         collected = []
         for _ in range(allowed):
             self._state, metrics = self._update(self._state, self._batches())

@@ -1,6 +1,7 @@
 """Transitions as columns of arrays, and the draw of half-prior batches."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 
@@ -34,6 +35,14 @@ def transitions(episode: Episode, spec: AgentSpec) -> Arrays:
 def joined(parts: list[Arrays]) -> Arrays:
     """Columns of several episodes, one after the other."""
     return {name: np.concatenate([columns[name] for columns in parts]) for name in parts[0]} if parts else {}
+
+
+def episodes(columns: Arrays) -> list[Arrays]:
+    """Inverse of `joined`: the columns of each episode."""
+    if not columns:
+        return []
+    ends = 1 + np.flatnonzero(columns["last"])
+    return [{name: column[a:b] for name, column in columns.items()} for a, b in pairwise([0, *ends.tolist()])]
 
 
 def _padded(column: np.ndarray) -> np.ndarray:
