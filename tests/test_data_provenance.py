@@ -55,7 +55,7 @@ def specialist(tmp_path_factory):
     folder = tmp_path_factory.mktemp("specialist")
     task = load_task(TASK)
     spec = AgentSpec(actions=6)
-    actor = init_layers(np.random.default_rng(0), (*spec.shapes()["features"], 16, 12))
+    actor = {"trunk": init_layers(np.random.default_rng(0), (spec.features_size, 16, 12))}
     policy = SpecialistPolicy(actor, spec, ActionContract.of(task), checkpoint_step=1200)
     save_specialist(folder, policy, task)
     return folder

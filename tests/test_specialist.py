@@ -91,7 +91,7 @@ def learning_curve(folder: Path) -> list[dict]:
 
 
 def specialist(seed: int = 0, **options) -> SpecialistPolicy:
-    actor = init_layers(np.random.default_rng(seed), (15, 16, 12))
+    actor = {"trunk": init_layers(np.random.default_rng(seed), (15, 16, 12))}
     return SpecialistPolicy(actor, SPEC, point_env(point_task())._contract, **options)
 
 

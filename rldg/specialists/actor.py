@@ -12,12 +12,12 @@ import numpy as np
 
 from rldg.engines import WorkerError
 from rldg.env.robot_env import RobotEnv
-from rldg.env.types import ActionContract
 from rldg.policies.base import Policy
 from rldg.resolve import load_policy, under_operator
 from rldg.rollout import Episode, rollout
 from rldg.specialists.arrays import Arrays, Tree, from_named_arrays, pack, part, prefixed, unpack
 from rldg.specialists.config import SpecialistConfig
+from rldg.specialists.frozen import frozen_weights
 from rldg.specialists.operators import intervals, watching
 from rldg.specialists.policy import SpecialistPolicy
 from rldg.specialists.replay import joined, transitions
@@ -36,9 +36,9 @@ def scene_seed(run_seed: int, kind: str, number: int) -> int:
     return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
 
 
-def state_environment(task: Task) -> RobotEnv:
-    """The task on its robot, without cameras."""
-    return RobotEnv(task, cameras=False)
+def simulated_environment(task: Task, cameras: tuple[str, ...] = ()) -> RobotEnv:
+    """The task on its robot, with these cameras."""
+    return RobotEnv(task, cameras=cameras)
 
 
 @dataclass
@@ -90,8 +90,7 @@ class Actor:
 
     def _specialist(self, request: Arrays, weights: str, stochastic: bool = False) -> SpecialistPolicy:
         actor: Tree = from_named_arrays(part(weights, request))
-        spec = AgentSpec.of(self.config, self.task)
-        return SpecialistPolicy(actor, spec, ActionContract.of(self.task), stochastic=stochastic)
+        return SpecialistPolicy.of(self.config, self.task, actor, stochastic=stochastic)
 
     def _episodes(self, kind: str, policy: Policy, request: Arrays) -> Iterable[Episode]:
         for number in request[kind].tolist():
@@ -100,7 +99,8 @@ class Actor:
 
     def _columns(self, numbers: np.ndarray, episodes: Iterable[Episode]) -> Arrays:
         episodes, spec = list(episodes), AgentSpec.of(self.config, self.task)
-        steps = joined([transitions(episode, spec) for episode in episodes])
+        frozen = frozen_weights(self.config.encoder, self.config.encoder_weights)
+        steps = joined([transitions(episode, spec, frozen) for episode in episodes])
         return self._counts(numbers, episodes) | prefixed(TRANSITIONS, steps)
 
     @staticmethod

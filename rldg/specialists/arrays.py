@@ -69,6 +69,6 @@ def from_named_arrays(arrays: Mapping[str, np.ndarray]) -> Tree:
     for name, value in arrays.items():
         key, _, rest = name.partition(".")
         nodes.setdefault(key, {})[rest] = value
-    if all(key.isdecimal() for key in nodes):
+    if nodes and all(key.isdecimal() for key in nodes):
         return [from_named_arrays(nodes[str(index)]) for index in range(len(nodes))]
     return {key: from_named_arrays(node) for key, node in nodes.items()}

@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rldg.specialists.arrays import Arrays, from_named_arrays, named_arrays, part, prefixed
-from rldg.specialists.networks import Layers
+from rldg.specialists.arrays import Arrays, Tree, from_named_arrays, named_arrays, part, prefixed
 
 
 @dataclass
 class Tried:
     """Weights, the update they are from, and how they fared: successes in a row and steps per success."""
 
-    actor: Layers
+    actor: Tree
     updates: int
     lengths: list[int] = field(default_factory=list)
 

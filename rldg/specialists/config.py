@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from rldg.errors import UsageError
+
 
 @dataclass(frozen=True)
 class SpecialistConfig:
@@ -57,7 +59,36 @@ class SpecialistConfig:
     max_env_steps: int = 30_000
     # Environment steps between the snapshots that are kept of the policy, for learning curves; 0 for none.
     snapshot_steps: int = 0
-    # Whether force and torque are observed. With an exact pose they are not needed.
+    # Whether force and torque are observed beside exact poses. With these they are not needed.
     observe_force: bool = False
+
+    # What pictures are seen through: `none` (the agent sees exact poses), `small` (convolutions learned from scratch),
+    # `resnet10` (HIL-SERL's, frozen).
+    encoder: str = "none"
+    # File of a frozen encoder's weights, from `rldg encoder import`.
+    encoder_weights: str = ""
+    # Cameras that the agent sees; all that the task has, if none is named.
+    cameras: tuple[str, ...] = ()
+    # Side of the pictures that the networks take [px]; divides that of the task's cameras.
+    image_size: int = 64
+    # Most pixels by which an update shifts pictures at random (DrQ); at 0, frozen features are kept for pictures.
+    augment: int = 2
+    # Whether critics see exact poses where the actor sees pictures. For simulation.
+    asymmetric: bool = False
+
+    # Price of setting the gripper moving, where the agent grasps.
+    grasp_penalty: float = 0.02
+
     # Least wall time between two checkpoints [s].
     checkpoint_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot be trained."""
+        if self.updates_per_call % self.actor_period:
+            raise UsageError(f"updates_per_call must be a multiple of actor_period, {self.actor_period}.")
+        if self.encoder == "none" and (self.asymmetric or self.cameras or self.encoder_weights):
+            raise UsageError("asymmetric, cameras and encoder_weights speak of pictures: choose an encoder with them.")
+        if self.encoder != "none" and self.observe_force and not self.asymmetric:
+            raise UsageError("With an encoder, force is seen anyway: leave observe_force out, or choose asymmetric.")
+        if self.augment < 0 or self.image_size < 16 or 2 * self.augment >= self.image_size:
+            raise UsageError("image_size must be 16 px or more, and augment less than half of it.")

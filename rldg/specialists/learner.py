@@ -6,10 +6,11 @@ from collections.abc import Mapping
 import jax
 import numpy as np
 
-from rldg.specialists.agent import AgentState, Batch, compiled_update, init_state
-from rldg.specialists.arrays import Arrays
+from rldg.specialists.agent import AgentState, compiled_update, init_state
+from rldg.specialists.arrays import Arrays, Tree
+from rldg.specialists.batches import draw, staged
 from rldg.specialists.config import SpecialistConfig
-from rldg.specialists.networks import Layers
+from rldg.specialists.frozen import frozen_weights
 from rldg.specialists.replay import Replay
 from rldg.specialists.spec import AgentSpec
 
@@ -29,6 +30,8 @@ class Learner:
         self.replay = Replay()
         self._state = init_state(config, spec, seed)
         self._generator = np.random.default_rng([seed, 1])
+        weights = {} if spec.cached else frozen_weights(config.encoder, config.encoder_weights)
+        self._frozen = jax.tree.map(jax.numpy.array, weights)
         self._update = compiled_update(config, spec)
 
     @property
@@ -42,12 +45,12 @@ class Learner:
         return len(self.replay.prior)
 
     @property
-    def actor(self) -> Layers:
+    def actor(self) -> Tree:
         """The current policy, as NumPy arrays."""
         return jax.tree.map(np.array, self._state.actor)
 
     @property
-    def average(self) -> Layers:
+    def average(self) -> Tree:
         """The slow average of the policies, as NumPy arrays."""
         return jax.tree.map(np.array, self._state.average)
 
@@ -66,22 +69,13 @@ class Learner:
             allowed = min(allowed, max(config.round_steps * config.updates_per_step, config.updates_per_call))
         allowed //= config.updates_per_call
         collected = []
-        for _ in range(allowed):
-            self._state, metrics = self._update(self._state, self._batches())
+        for batch in staged(allowed, lambda: draw(config, self.spec, self.replay, self._generator)):
+            self._state, metrics = self._update(self._state, self._frozen, batch)
             collected.append(metrics)
             self.updates += config.updates_per_call
         if not collected:
             return {}
         return {name: float(np.mean([metrics[name] for metrics in collected])) for name in collected[0]}
-
-    def _batches(self) -> Batch:
-        config, take = self.config, self.replay.take
-        shape = (config.updates_per_call // config.actor_period, config.actor_period, config.batch_size)
-        rows = self.replay.sample(self._generator, config.updates_per_call, config.batch_size).reshape(shape)
-        noise = self._generator.standard_normal((2, *shape, self.spec.actions), np.float32)
-        before, after = ({name: take(name, at) for name in self.spec.shapes()} for at in (rows, rows + 1))
-        action, reward, continues = (take(name, rows) for name in ("action", "reward", "continues"))
-        return Batch(before, action, reward, continues, after, noise[0], noise[1])
 
     def arrays(self) -> Arrays:
         """Everything to go on from but the replay's arrays, by name."""

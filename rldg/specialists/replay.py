@@ -6,29 +6,36 @@ from itertools import pairwise
 import numpy as np
 
 from rldg.rollout import Episode
-from rldg.specialists.arrays import Arrays, part, prefixed
+from rldg.specialists import grasp
+from rldg.specialists.arrays import Arrays, Tree, part, prefixed
+from rldg.specialists.sight import stored
 from rldg.specialists.spec import AgentSpec
 
 PRIOR, ONLINE, COLUMN = "replay.prior", "replay.online", "replay.column."
 
 
-def transitions(episode: Episode, spec: AgentSpec) -> Arrays:
+def transitions(episode: Episode, spec: AgentSpec, frozen: Tree | None = None) -> Arrays:
     """Columns of T + 1 rows: each observation once, what was done on it, and what came of it.
 
     A row's next observation is the next row's. The last row, marked `last`, is the final observation alone.
     `continues` is 0 where the episode ended by itself; a time-out continues (1): it says nothing of the state it
-    happened in.
+    happened in. What the gripper was told, and whether that set it moving, are columns of an agent that grasps.
+    `frozen` are the weights for an agent that keeps what its encoder makes of pictures.
     """
-    final = episode.final
-    seen = spec.observe(episode.state, episode.privileged)
-    after = spec.observe(final["state"], final["privileged"])
+    seen = spec.observe({"state": episode.state, "privileged": episode.privileged, "images": episode.images})
+    after = spec.observe(episode.final)
+    parts = {name: np.concatenate([value, after[name][None]]) for name, value in seen.items()}
     columns = {
-        **{name: np.concatenate([value, after[name][None]]) for name, value in seen.items()},
+        **stored(spec, frozen or {}, parts),
         "action": _padded(episode.action_normalized[:, : spec.actions].astype(np.float32)),
         "reward": _padded(episode.reward.astype(np.float32)),
         "continues": _padded(1 - episode.is_terminal.astype(np.float32)),
         "intervention": _padded(episode.is_intervention),
     }
+    if spec.grasps:
+        choice = grasp.choices(episode.action_normalized[:, 6])
+        moves = grasp.moves(choice, episode.state["gripper_pose"][:, 0])
+        columns |= {"grasp": _padded(choice), "grasp_moves": _padded(moves)}
     return columns | {"last": np.arange(len(episode) + 1) == len(episode)}
 
 

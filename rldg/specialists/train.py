@@ -3,12 +3,12 @@
 import dataclasses
 import math
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rldg.engines import Engine, LocalEngine
-from rldg.env.types import ActionContract
-from rldg.specialists.actor import Actor, MakeEnv, state_environment
+from rldg.specialists.actor import Actor, MakeEnv, simulated_environment
 from rldg.specialists.actors import Actors
 from rldg.specialists.arrays import Tree
 from rldg.specialists.candidate import Tried
@@ -41,7 +41,7 @@ def train(
     seed: int = 0,
     *,
     overwrite: bool = False,
-    make_env: MakeEnv = state_environment,
+    make_env: MakeEnv | None = None,
     engine: Engine | None = None,
 ) -> SpecialistPolicy:
     """Trains a specialist in the run folder `out`, continues an unfinished training there, or loads a finished one.
@@ -51,13 +51,14 @@ def train(
     number of actors, on speeds, nor on which of them died meanwhile.
 
     Args:
-        task: what to learn; its observations must hold the privileged target pose.
+        task: what to learn; its observations must hold what `config` has the agent see.
         out: run folder: `specialist.npz`, `specialist.json`, `metrics.jsonl`, `tensorboard/`, `checkpoints/`,
             `snapshots/`, `train.log`.
         config: algorithm, sizes, rates and budget.
         seed: of scenes, demonstrations, weights and draws.
         overwrite: whether to replace another run in `out`.
-        make_env: the environment, made in the actors' processes; a picklable function.
+        make_env: the environment, made in the actors' processes; a picklable function. By default the
+            task's own, with the cameras that the agent sees through.
         engine: where the actors are, and how many; one process of this machine by default.
 
     Raises:
@@ -65,6 +66,8 @@ def train(
         RldgError: the operator succeeds too rarely, or actors keep dying.
     """
     config = config or SpecialistConfig()
+    cameras = tuple(name for name, _ in AgentSpec.of(config, task).cameras)
+    make_env = make_env or partial(simulated_environment, cameras=cameras)
     configuration = {"task": task.name, "task_hash": task.hash, **dataclasses.asdict(config)}
     with stage(out, "train", configuration, seed=seed, overwrite=overwrite) as current, journal(out):
         if not current.finished:
@@ -97,5 +100,4 @@ def _run(task: Task, out: Path, config: SpecialistConfig, seed: int, actors: Act
 
 def _save(folder: Path, task: Task, config: SpecialistConfig, actor: Tree, updates: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    spec, contract = AgentSpec.of(config, task), ActionContract.of(task)
-    save_specialist(folder, SpecialistPolicy(actor, spec, contract, checkpoint_step=updates), task)
+    save_specialist(folder, SpecialistPolicy.of(config, task, actor, checkpoint_step=updates), task)
