@@ -62,3 +62,11 @@ class StageError(RldgError):
 
 class StageChangedError(StageError):
     """A run folder that holds a run of another configuration or of other inputs."""
+
+
+class DeviceError(RldgError):
+    """A device of the operator's that is missing, or that nobody attends to."""
+
+
+class DiscardedError(RldgError):
+    """An episode that its operator has thrown away."""

@@ -12,6 +12,8 @@ NAMES = ("expert", "teleoperator", "teleoperator:average", "teleoperator:clumsy"
 OPTIONS = {"execute": int, "ensemble": float, "crop": float, "bits": int, "compiled": int, "primary": str, "wrist": str}
 OPENVLA = {"crop", "bits", "compiled"}
 SLOTS = {"primary", "wrist"}  # which camera of the task a generalist's picture comes from
+DEVICES = ("spacemouse", "gamepad", "keyboard", "browser")
+BROWSER = {"host": str, "port": int}
 REMOTE = {"connect": float, "answer": float, "keys": Path}  # of policy servers: see `rldg.policies.remote`
 SERVERS = ("ws://", "wss://")
 
@@ -28,6 +30,9 @@ def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") ->
     `POLICY+teleoperator[:habits]` lets the simulated operator take over where the policy gets no further
     (`rldg.policies.intervention`).
 
+    `spacemouse`, `gamepad`, `keyboard` and `browser[:host=0.0.0.0,port=8080]` are a person with that device, and
+    `POLICY+DEVICE` lets the person take over. The device is opened when the first episode begins.
+
     `stochastic` lets a specialist sample its actions, as the paper's roll-outs do; others ignore it. `statistics`
     chooses by which of its data sets a generalist un-normalises; the first one by default.
 
@@ -36,9 +41,13 @@ def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") ->
         CheckpointError: the folder holds no policy that can be loaded.
     """
     base, plus, operator = text.rpartition("+")
-    if plus and operator in NAMES:
-        return under_operator(load_policy(base, stochastic=stochastic, statistics=statistics), operator)
     name, _, habits = text.partition(":")
+    if plus and (operator in NAMES or operator.partition(":")[0] in DEVICES):
+        return under_operator(load_policy(base, stochastic=stochastic, statistics=statistics), operator)
+    if name in DEVICES:
+        from rldg.policies.device import DevicePolicy
+
+        return DevicePolicy(_device(text))
     if name == "expert" and not habits:
         from rldg.policies.expert import Expert
 
@@ -54,7 +63,7 @@ def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") ->
     folder, at = (Path(path), int(step)) if path and step.isdecimal() else (Path(source), None)
     published = source.startswith("hf://")
     if not published and not folder.is_dir():
-        raise UnknownNameError("policy (a name, or the folder of a trained one)", text, NAMES)
+        raise UnknownNameError("policy (a name, or the folder of a trained one)", text, (*NAMES, *DEVICES))
     if published or _is_generalist(folder):
         from rldg.generalists.openvla.source import is_openvla
 
@@ -80,9 +89,37 @@ def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") ->
 
 def under_operator(policy: Policy, operator: str) -> Policy:
     """`policy`, and the operator of this name who takes over from it; raises `UnknownNameError` for an unknown one."""
+    if operator.partition(":")[0] in DEVICES:
+        from rldg.policies.device import overseen
+
+        return overseen(policy, _device(operator))
     from rldg.policies.intervention import Intervention
 
     return Intervention(policy, load_policy(operator))
+
+
+def _device(text: str) -> Any:
+    name, options = _with_options(text, BROWSER, "the page")
+    if options and name != "browser":
+        raise UsageError(f"The {name} has no options; the page has browser:host=0.0.0.0,port=8080.")
+    match name:
+        case "spacemouse":
+            from rldg.policies.spacemouse import SpaceMouse
+
+            return SpaceMouse()
+        case "gamepad":
+            from rldg.policies.gamepad import Gamepad
+
+            return Gamepad()
+        case "keyboard":
+            from rldg.policies.keyboard import Keyboard
+
+            return Keyboard()
+        case "browser":
+            from rldg.serving.teleop_page import Page
+
+            return Page(**options)
+    raise UnknownNameError("device", text, DEVICES)
 
 
 def _refuse(options: dict[str, Any], kind: str, foreign: Set[str]) -> None:

@@ -6,12 +6,14 @@ import platform
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 
 from rldg.engines import Do, Engine, InProcess, Job, Report, Worker, WorkerError
+from rldg.errors import DiscardedError
 from rldg.rollout.episode import Episode
 from rldg.rollout.loop import Subscriber, rollout
 from rldg.stage import code_version
@@ -51,6 +53,8 @@ class EpisodeRunner:
     def __call__(self, index: int) -> Episode:
         """The episode with this index; everything random in it descends from the base seed and the index.
 
+        One that its operator throws away is begun again, in the same scene.
+
         Raises `WorkerError` if the machine that runs it has another task, policy or code than was expected.
         """
         if self._made is None:
@@ -63,9 +67,11 @@ class EpisodeRunner:
             self._made = RobotEnv(task, cameras=self.cameras), policy
         env, policy = self._made
         seed = episode_seed(self.base_seed, index)
-        watching = tuple(self.subscribers(index)) if self.subscribers else ()
         name = f"{env.task.name}-{policy.metadata.kind}-{self.base_seed}-{index:05d}"
-        return rollout(env, policy, seed, episode_id=name, operator=self.operator, subscribers=watching)
+        while True:
+            watching = tuple(self.subscribers(index)) if self.subscribers else ()
+            with suppress(DiscardedError):
+                return rollout(env, policy, seed, episode_id=name, operator=self.operator, subscribers=watching)
 
     def _check(self, found: Mapping[str, str]) -> None:
         for name, expected in self.expected.items():

@@ -74,19 +74,33 @@ class Browser:
 
     def click(self, selector, x=0.5, y=0.5):
         """A mouse click into the element, at shares of its width and height."""
+        with self.held(selector, x, y):
+            pass
+
+    @contextlib.contextmanager
+    def held(self, selector, x=0.5, y=0.5):
+        """The mouse's button is down on the element meanwhile."""
         box = self.evaluate(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
             f" e.scrollIntoView({{block: 'center'}}); const r = e.getBoundingClientRect();"
             f" return [r.left, r.top, r.width, r.height]; }})()"
         )
         place = {"x": box[0] + x * box[2], "y": box[1] + y * box[3], "button": "left", "clickCount": 1}
-        for kind in ("mousePressed", "mouseReleased"):
-            self._call("Input.dispatchMouseEvent", type=kind, **place)
+        self._call("Input.dispatchMouseEvent", type="mousePressed", **place)
+        yield
+        self._call("Input.dispatchMouseEvent", type="mouseReleased", **place)
 
     def press(self, key):
+        with self.held_key(key):
+            pass
+
+    @contextlib.contextmanager
+    def held_key(self, key):
+        """A key is down meanwhile."""
         text = {"text": key} if len(key) == 1 else {}
-        for kind in ("keyDown", "keyUp"):
-            self._call("Input.dispatchKeyEvent", type=kind, key=key, **text)
+        self._call("Input.dispatchKeyEvent", type="keyDown", key=key, **text)
+        yield
+        self._call("Input.dispatchKeyEvent", type="keyUp", key=key, **text)
 
     def fill(self, selector, value):
         """Sets a field's value as a user would."""

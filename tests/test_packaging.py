@@ -82,10 +82,11 @@ def wheel(tmp_path_factory):
     return file
 
 
-def test_the_wheel_carries_the_page_and_the_licence_of_what_is_not_ours(wheel):
+def test_the_wheel_carries_the_pages_and_the_licence_of_what_is_not_ours(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     page = ("index.html", "view.css", "js/app.js", "vendor/uPlot.iife.min.js", "vendor/uPlot.LICENSE")
     assert {f"rldg/data/view/static/{file}" for file in page} <= set(names)
+    assert {f"rldg/serving/static/teleop/{file}" for file in ("index.html", "teleop.css", "teleop.js")} <= set(names)
 
 
 def test_the_wheel_works_outside_the_repository(wheel, tmp_path):

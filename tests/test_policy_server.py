@@ -23,6 +23,8 @@ from rldg.errors import ContractError, UsageError
 from rldg.generalists.octo.policy import OctoPolicy
 from rldg.generalists.openvla.policy import load_openvla
 from rldg.policies.base import Policy, PolicyMetadata
+from rldg.policies.expert import Expert
+from rldg.policies.intervention import Intervention
 from rldg.policies.merged import Merged
 from rldg.policies.protocol import Reset
 from rldg.policies.wire import MAX_BYTES, MessageError, pack, unpack
@@ -224,6 +226,22 @@ def test_the_command_refuses_what_it_cannot_do(server):
         dispatch(["serve", "policy", "expert", "--port", port])
     with pytest.raises(UsageError, match="--clients"):
         dispatch(["serve", "policy", "expert", "--clients", "0"])
+
+
+def test_a_person_cannot_be_served_and_a_policy_with_an_operator_shares_its_weights():
+    with pytest.raises(UsageError, match="one episode at a time"):
+        dispatch(["serve", "policy", "keyboard", "--port", "0"])
+
+    class Heavy(Counter):
+        def __deepcopy__(self, memo):
+            raise TypeError("too heavy to copy")
+
+        def session(self):
+            return Heavy()
+
+    with served(Intervention(Heavy(), Expert()), task=TASK) as server, Openpi(server.url) as client:
+        answer = client.infer(frame() | {"observation/tcp_in_target": np.float32([0, 0, -0.03, 0, 0, 0, 1])})
+        assert (answer["actions"].shape, answer["intervening"]) == ((1, 7), False)
 
 
 def test_the_command_serves_until_it_is_interrupted():

@@ -221,7 +221,7 @@ def test_a_pi0_is_asked_by_its_own_names_and_its_actions_are_normalised(keys):
     observation, _ = env.reset(seed=0)
     with pretending(pack({"actions": chunk}), hello={"model": "pi0"}) as (url, heard):
         policy = load_policy(f"{url}:keys={keys}")
-        assert policy.metadata == PolicyMetadata(kind="remote")
+        assert policy.metadata == PolicyMetadata(kind="remote", image_sizes={"wrist_1": 0})
         policy.reset(env.task, "insert it", 0)
         actions = policy.act(observation)
         policy.close()

@@ -28,8 +28,9 @@ class Args:
 
     # Task name, or path of a task YAML.
     task: tyro.conf.Positional[str]
-    # Who acts: expert, teleoperator, or the folder of a trained policy; POLICY+teleoperator lets the simulated operator
-    # take over where the policy gets no further.
+    # Who acts: expert, teleoperator, the folder of a trained policy, a server's ws://HOST:PORT, or a person with a
+    # spacemouse, gamepad, keyboard or browser. POLICY+teleoperator lets the simulated operator take over where the
+    # policy gets no further, POLICY+browser a person.
     policy: str
     # Episodes that the data set shall hold.
     episodes: int
@@ -71,7 +72,10 @@ def main(args: Args) -> int:
     from rldg.stage import code_version
     from rldg.workers import EpisodeRunner
 
-    policy = load_policy(args.policy, stochastic=args.stochastic).metadata
+    acting = load_policy(args.policy, stochastic=args.stochastic)
+    if acting.real_time and (args.workers != 1 or args.engine != "local"):
+        raise UsageError("A person acts in one episode at a time: --workers 1, on this machine.")
+    policy = acting.metadata
     inputs = {"task": task.hash, "policy": policy.weight_hash}
     runner = EpisodeRunner(
         args.task,

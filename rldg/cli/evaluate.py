@@ -21,7 +21,7 @@ class Args:
 
     # Task names, or paths of task YAMLs. With several, each gets a folder of its own in `out`.
     tasks: tyro.conf.Positional[tuple[str, ...]]
-    # expert, teleoperator, or the folder of a trained policy.
+    # expert, teleoperator, the folder of a trained policy, or the address of a policy server, ws://HOST:PORT.
     policy: str
     # Folder of the results.
     out: Path
@@ -48,12 +48,20 @@ def main(args: Args) -> int:
     from rldg.resolve import load_policy
     from rldg.workers import EpisodeRunner
 
-    about = load_policy(args.policy).metadata
+    acting = load_policy(args.policy)
+    if acting.real_time and args.workers != 1:
+        raise UsageError("A person acts in one episode at a time: --workers 1.")
+    about = acting.metadata
     summaries = []
     for text, task in tasks.items():
         summaries.append(
             evaluate(
-                EpisodeRunner(text, args.policy, EVALUATION_SEED, cameras=bool(args.videos or about.image_sizes)),
+                EpisodeRunner(
+                    text,
+                    args.policy,
+                    EVALUATION_SEED,
+                    cameras=bool(args.videos or about.image_sizes or acting.real_time),
+                ),
                 args.out / task.name if len(tasks) > 1 else args.out,
                 args.episodes,
                 task=task,

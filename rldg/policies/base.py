@@ -22,12 +22,28 @@ class PolicyMetadata:
     stochastic: bool = False  # whether it samples its actions
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What an operator says of an episode, which ends with it."""
+
+    success: bool
+    reason: str = ""  # of a failure
+
+    def __post_init__(self) -> None:
+        assert self.success == (not self.reason), "a failure has a reason, a success has none"
+
+
 class Policy:
     """Acts on observations. Subclasses set `metadata` and implement `act`; `reset` begins an episode."""
 
     metadata: PolicyMetadata
     intervening: bool = False  # whether the last chunk came from a person who took over
     real_time: bool = False  # whether a person is at it, for whom control steps must not go by faster than they should
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What the operator has said of this episode; None while it goes on."""
+        return None
 
     def reset(self, task: Task, instruction: str, seed: int = 0) -> None:
         """Begins an episode. Every random draw of the episode descends from `seed`."""
@@ -46,6 +62,5 @@ class Policy:
     def warm_up(self, sessions: int = 1) -> None:
         """Does beforehand what would make the first answers slow when so many sessions ask, such as compiling."""
 
-    def holds(self) -> bool:
-        """Whether a person asks everything to wait, now."""
-        return False
+    def close(self) -> None:
+        """Lets go of what it holds beyond memory, such as a connection."""

@@ -1,5 +1,6 @@
 """`Intervention`: a policy that acts, and an operator who takes over where it does not get on."""
 
+import copy
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -7,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from rldg.env.types import Observation
-from rldg.policies.base import Policy
+from rldg.policies.base import Policy, Verdict
 from rldg.tasks.task import Task
 
 
@@ -77,8 +78,13 @@ class Intervention(Policy):
 
     def __init__(self, base: Policy, operator: Policy, rule: TakeoverRule | None = None) -> None:
         self.base, self.operator, self.rule = base, operator, rule or NoProgress()
-        self.real_time = base.real_time or operator.real_time
         self.metadata = replace(base.metadata, kind=f"{base.metadata.kind}+{operator.metadata.kind}")
+        self.real_time = base.real_time or operator.real_time
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What the operator says of the episode."""
+        return self.operator.verdict
 
     def reset(self, task: Task, instruction: str, seed: int = 0) -> None:
         """Begins an episode, with the base acting."""
@@ -102,6 +108,15 @@ class Intervention(Policy):
             self._planned.extend(self.base.act(observation))
         return self._planned.popleft()[None]
 
-    def holds(self) -> bool:
-        """Whether the operator asks everything to wait."""
-        return self.operator.holds()
+    def session(self) -> "Intervention":
+        """Policy and operator in an episode of their own."""
+        return Intervention(self.base.session(), self.operator.session(), copy.deepcopy(self.rule))
+
+    def warm_up(self, sessions: int = 1) -> None:
+        """Warms the policy up."""
+        self.base.warm_up(sessions)
+
+    def close(self) -> None:
+        """Lets go of what the two hold."""
+        self.base.close()
+        self.operator.close()

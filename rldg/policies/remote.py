@@ -100,15 +100,23 @@ class RemotePolicy(Policy):
     def _meet(self) -> PolicyMetadata:
         """Connects, and tells what the server says of its policy."""
         self._connection = self._connected()
-        metadata = described(self._heard())
-        if metadata is None and self._keys is None:
+        try:
+            return self._introduced(described(self._heard()))
+        except BaseException:
+            self.close()
+            raise
+
+    def _introduced(self, metadata: PolicyMetadata | None) -> PolicyMetadata:
+        if metadata is not None and self._keys is not None:
+            raise UsageError(f"{self._url} is a server of `rldg serve policy`, which needs no keys.")
+        if metadata is not None:
+            return metadata
+        if self._keys is None:
             raise UsageError(
                 f"{self._url} is no server of `rldg serve policy`; say how it calls observations: "
                 f"{self._url}:keys=FILE (docs/serving.md)."
             )
-        if metadata is not None and self._keys is not None:
-            raise UsageError(f"{self._url} is a server of `rldg serve policy`, which needs no keys.")
-        return metadata or PolicyMetadata(kind="remote")
+        return PolicyMetadata(kind="remote", image_sizes=dict.fromkeys(self._keys.cameras, 0))
 
     def _alive(self) -> bool:
         """Whether there is a connection at whose other end somebody answers."""

@@ -36,6 +36,12 @@ class RemoteKeys(FrozenModel):
     )
     execute: int = Field(default=1, ge=1, description="actions of a chunk that are carried out before the next")
 
+    @property
+    def cameras(self) -> list[str]:
+        """The cameras that the server sees through."""
+        named = [parts if isinstance(parts, tuple) else (parts,) for parts in self.observation.values()]
+        return sorted(part.removeprefix("images/") for parts in named for part in parts if part.startswith("images/"))
+
     def message(self, observation: Observation, instruction: str) -> dict[str, Any]:
         """What the server is asked. Raises `UsageError` if the observation lacks a part."""
         found: dict[str, Any] = {}

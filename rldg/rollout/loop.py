@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -72,9 +72,11 @@ def rollout(
 ) -> Episode:
     """Runs one episode of `policy` in `env`; scene and policy draw from `seed` alone.
 
-    `operator` is who teleoperates or may take over, for the record.
+    `operator` is who teleoperates or may take over, for the record. An operator's verdict ends the episode, whatever
+    the task is judged by.
 
-    Raises `ContractError` before anything moves, and `ActionError` if the policy emits something that is not an action.
+    Raises `ContractError` before anything moves, `ActionError` if the policy emits something that is not an action, and
+    `DiscardedError` if an operator throws the episode away.
     """
     check_contract(policy, env)
     instruction = instruction or env.task.instruction
@@ -89,6 +91,10 @@ def rollout(
         for action in policy.act(observation):
             action = checked_action(action)
             following, reward, terminated, truncated, info = env.step(action)
+            after: StepInfo = info["step"]
+            if (said := policy.verdict) is not None:
+                reward, terminated, truncated = said.success, True, False
+                after = replace(after, success=said.success, failure_reason=said.reason)
             transition = Transition(
                 len(transitions),
                 observation,
@@ -98,13 +104,13 @@ def rollout(
                 terminated,
                 truncated,
                 before,
-                info["step"],
+                after,
                 policy.intervening,
             )
             transitions.append(transition)
             for subscriber in subscribers:
                 subscriber.step(transition)
-            observation, before = following, info["step"]
+            observation, before = following, after
             done = terminated or truncated
             if done:
                 break
@@ -125,7 +131,7 @@ def _episode(
         seed=seed,
         success=last.after.success,
         failure_reason=last.after.failure_reason,
-        judged_by=env.task.success.kind,
+        judged_by="operator" if policy.verdict else env.task.success.kind,
         policy_kind=policy.metadata.kind,
         checkpoint_hash=policy.metadata.weight_hash,
         checkpoint_step=policy.metadata.checkpoint_step,

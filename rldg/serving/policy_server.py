@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from http import HTTPStatus
 from typing import Self
 
@@ -46,7 +46,7 @@ class PolicyServer:
         clients: how many are served at a time.
 
     Raises:
-        UsageError: nothing can listen there.
+        UsageError: nothing can listen there, or the policy acts in one episode at a time.
         ContractError: the policy acts by another contract than the task's.
     """
 
@@ -62,6 +62,7 @@ class PolicyServer:
     ) -> None:
         if task is not None:
             agree(policy, ActionContract.of(task))
+        policy.session().close()  # one that has none says so now
         policy.warm_up(clients)
         self._policy, self._task, self._token = policy, task, token
         self._hello = pack(describe(policy.metadata, task))
@@ -118,11 +119,12 @@ class PolicyServer:
             self._seats.release()
 
     def _answer(self, connection: ServerConnection) -> None:
-        conversation, before = Conversation(self._policy.session(), self._task), None
-        for received in connection:
-            began = time.perf_counter()
-            connection.send(_reply(conversation, received, before))
-            before = 1000 * (time.perf_counter() - began)
+        with closing(self._policy.session()) as session:
+            conversation, before = Conversation(session, self._task), None
+            for received in connection:
+                began = time.perf_counter()
+                connection.send(_reply(conversation, received, before))
+                before = 1000 * (time.perf_counter() - began)
 
 
 def _reply(conversation: Conversation, received: str | bytes, before: float | None) -> str | bytes:

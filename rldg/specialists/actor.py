@@ -18,7 +18,7 @@ from rldg.rollout import Episode, rollout
 from rldg.specialists.arrays import Arrays, Tree, from_named_arrays, pack, part, prefixed, unpack
 from rldg.specialists.config import SpecialistConfig
 from rldg.specialists.frozen import frozen_weights
-from rldg.specialists.operators import intervals, watching
+from rldg.specialists.operators import intervals
 from rldg.specialists.policy import SpecialistPolicy
 from rldg.specialists.replay import joined, transitions
 from rldg.specialists.rounds import DEMONSTRATE, EXPLORE, KINDS, NUMBERS, ROUND, TRANSITIONS, TRY, Share
@@ -95,7 +95,7 @@ class Actor:
     def _episodes(self, kind: str, policy: Policy, request: Arrays) -> Iterable[Episode]:
         for number in request[kind].tolist():
             seed = scene_seed(self.seed, kind, number)
-            yield rollout(self._env, policy, seed, subscribers=watching(policy, self.task))
+            yield rollout(self._env, policy, seed)
 
     def _columns(self, numbers: np.ndarray, episodes: Iterable[Episode]) -> Arrays:
         episodes, spec = list(episodes), AgentSpec.of(self.config, self.task)

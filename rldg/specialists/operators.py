@@ -5,11 +5,7 @@ from itertools import groupby
 
 import numpy as np
 
-from rldg.policies.base import Policy
-from rldg.rollout.loop import Subscriber
-from rldg.rollout.pace import Pace
 from rldg.specialists.arrays import Arrays
-from rldg.tasks.task import Task
 
 WINDOW = 10  # rounds that the trend looks back on, twice
 LONG_SECONDS = 3.0  # mean length above which an intervention does the task instead of correcting it
@@ -17,11 +13,6 @@ ALONE_SHARE = 0.8  # of recent episodes that succeed without help, from which to
 EVER = 0.02  # share of steps below which an operator hardly intervenes
 LEAST_EPISODES = 10  # before anything is advised
 RISE = 0.1  # of the share of intervened steps over the window that calls for other corrections
-
-
-def watching(policy: Policy, task: Task) -> tuple[Subscriber, ...]:
-    """What keeps an episode at a person's pace, where a person is at it."""
-    return (Pace(policy, task.rate),) if policy.real_time else ()
 
 
 def intervals(intervened: np.ndarray) -> list[int]:

@@ -1,27 +1,20 @@
 """Serves the page over HTTP: to this machine only, or to those who know a token."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
+from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from rldg.data.view import STATIC
 from rldg.data.view.catalogue import Catalogue
+from rldg.data.view.guard import guarded_app
 from rldg.errors import DatasetError
-from rldg.listening import address, is_loopback, listener, same, token_for
+from rldg.listening import address, listener, token_for
 
-# The page works by what its own server gives it and may ask nobody else.
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-cache",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 COOKIE = "rldg_view"
 
 
@@ -48,14 +41,7 @@ def serve(catalogue: Catalogue, host: str, port: int, started: Callable[[str], N
 
 def create_app(catalogue: Catalogue, token: str = "") -> FastAPI:
     """The page, and below `/data` what it asks for. Without a token only requests to a loopback address are heard."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-
-    @app.middleware("http")
-    async def guard(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-        refused = _refusal(request, token)
-        response = refused or await answer(request)
-        response.headers.update(HEADERS)
-        return response
+    app = guarded_app(token, COOKIE)
 
     @app.exception_handler(DatasetError)
     def broken(_: Request, error: DatasetError) -> Response:
@@ -75,24 +61,6 @@ def create_app(catalogue: Catalogue, token: str = "") -> FastAPI:
 
     app.mount("/", StaticFiles(directory=STATIC, html=True))
     return app
-
-
-def _refusal(request: Request, token: str) -> Response | None:
-    """The answer to a request that is not to be served; None for one that is.
-
-    Without a token the request's `Host` must be this machine: a foreign page whose name was made to resolve to it
-    (DNS rebinding) sends its own name. A token in the address moves into a cookie, so that it stays out of links.
-    """
-    if not token:
-        known = is_loopback(request.url.hostname)
-        return None if known else PlainTextResponse("This page is served to its own machine only.", status_code=403)
-    if same(request.query_params.get("token", ""), token):
-        redirect = RedirectResponse(request.url.path, status_code=303)
-        redirect.set_cookie(COOKIE, token, httponly=True, samesite="strict")
-        return redirect
-    if same(request.cookies.get(COOKIE, ""), token):
-        return None
-    return PlainTextResponse("Open the address that `rldg data view` printed, with its token.", status_code=403)
 
 
 def _json(content: dict[str, Any]) -> Response:
