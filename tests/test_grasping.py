@@ -97,6 +97,25 @@ def test_friction_holds_an_object_while_the_arm_shakes_it(env):
     assert shaken[-1]["state"]["gripper_pose"][0] > 0.05, "something is between the fingers"
 
 
+def test_who_takes_over_goes_on_with_what_is_in_the_hand(env):
+    class Relay(Policy):
+        metadata = PolicyMetadata(kind="relay")
+
+        def reset(self, task, instruction, seed=0):
+            self._lifting = AfterTheGrasp([0, 0, 0, 0, 0, 0, 0])
+            self._lifting.reset(task, instruction, seed)
+            self._second = Expert()
+            self._second.reset(task, instruction, seed)
+
+        def act(self, observation):
+            first = self._lifting.act(observation)
+            return self._second.act(observation) if self._lifting._lifted else first
+
+    episode = rollout(env, Relay(), 6)
+    assert episode.success
+    assert (np.diff(episode.action[:, 6]) != 0).sum() <= 2, "closed once, and let go at most once"
+
+
 def test_letting_go_in_the_air_is_told_as_dropped(env):
     episode = rollout(env, AfterTheGrasp([0, 0, 0, 0, 0, 0, 1]), 2)
     assert not episode.success and episode.metadata.failure_reason == "dropped"

@@ -16,6 +16,7 @@ ENTERED = 0.002  # depth at which something counts as past the lead-in of what i
 UNKNOWN_DEPTH = 0.015  # assumed where the task does not tell the insertion depth [m]
 GRASPABLE = np.array([0.004, 0.004, 0.1])  # lateral [m], vertical [m], angular [rad] distance from which it grasps
 SLIPPED = 0.02  # metres between tool and grasp frame at which an object is no longer held
+HOLDING = (0.02, 0.9)  # openings of the gripper (0 closed .. 1 open) between which something is in it
 CLOSING_TIME = 0.5  # s until closing fingers hold
 LIFT_BEYOND = 0.02  # lateral distance [m] at which what is low goes straight up first
 CARRY_HEIGHT = 0.008  # metres over the hover height of an insertion at which things are carried
@@ -56,7 +57,7 @@ class Script:
         self._lets_go = not isinstance(task.success, InsertionDepth) or task.success.released
         self._deep = -(1 - DEEP_ENOUGH) * scene.full_depth if scene else 0.0
         self._closing_steps = round(CLOSING_TIME * task.rate)
-        self._closed = 0  # control steps since the fingers were told to close
+        self._closed: int | None = None  # control steps since the fingers were told to close; None: not looked yet
         self._releasing = False
 
     def stage(self, observation: Observation) -> Stage:
@@ -67,12 +68,16 @@ class Script:
             return Stage("insert", pose, self._mouth - self._margin, self._mouth + ENTERED, gripper=-1)
         tool = geometry.invert(privileged["object_in_tcp"])
         held = privileged["object_in_target"]
+        off = np.linalg.norm(tool[:3])
+        if self._closed is None:  # an operator who takes over may find it in the hand
+            opening = float(observation["state"]["gripper_pose"][0])
+            self._closed = self._closing_steps if off < SLIPPED and HOLDING[0] < opening < HOLDING[1] else 0
         if not self._closed and not _graspable(tool):
             return self._reach(tool)
         if self._releasing or (self._closed > self._closing_steps and self._arrived(held)):
             self._releasing = True
             return Stage("release", held, self._mouth, self._mouth, gripper=1, still=True)
-        if self._closed and np.linalg.norm(tool[:3]) > SLIPPED:
+        if self._closed and off > SLIPPED:
             self._closed = 0
             return self._reach(tool)
         self._closed += 1
