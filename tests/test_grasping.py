@@ -121,6 +121,16 @@ def test_letting_go_in_the_air_is_told_as_dropped(env):
     assert not episode.success and episode.metadata.failure_reason == "dropped"
 
 
+def test_doing_nothing_is_no_jam_though_the_object_touches_what_it_stands_on(env):
+    class Idle(Policy):
+        metadata = PolicyMetadata(kind="idle")
+
+        def act(self, observation):
+            return np.zeros((1, 7), np.float32)
+
+    assert rollout(env, Idle(), 0).metadata.failure_reason == "time_out"
+
+
 def test_an_object_that_falls_off_ends_the_episode(peg):
     peg.reset(seed=0)
     joint = peg.robot.data.joint("workpiece")

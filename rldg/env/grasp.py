@@ -19,20 +19,20 @@ class GraspMonitor:
 
     def reset(self) -> None:
         """Begins an episode: nothing was held, and the object is where it can be grasped."""
-        self._was_held = self._is_held = self.lost = False
+        self._was_held = self.held = self.lost = False
 
     def update(self, observation: Observation, closed: bool) -> None:
         """After every control step; `closed` says whether the gripper is told to close."""
         privileged = observation["privileged"]
         position, quaternion = privileged["object_in_target"][:3], privileged["object_in_target"][3:]
-        self._is_held = closed and bool(np.linalg.norm(privileged["object_in_tcp"][:3]) < HELD)
-        self._was_held |= self._is_held
+        self.held = closed and bool(np.linalg.norm(privileged["object_in_tcp"][:3]) < HELD)
+        self._was_held |= self.held
         outside = (position < self._low).any() or (position > self._high).any()
         x, y = quaternion[:2].tolist()
         tipped = 1 - 2 * (x * x + y * y) < np.cos(TIPPED)
-        self.lost = bool(outside or tipped) and not self._is_held
+        self.lost = bool(outside or tipped) and not self.held
 
     @property
     def dropped(self) -> bool:
         """Whether it was held before and is not any more."""
-        return self._was_held and not self._is_held
+        return self._was_held and not self.held

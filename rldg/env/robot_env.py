@@ -114,14 +114,14 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
         state = self._state = self.robot.state()
         contact = self.robot.contact()
         self._steps += 1
-        self._path.append((state.pose[:3], contact is not None and contact.touching))
         observation = self._observe(state)
         success = self._judge(observation, contact)
         too_hard = bool(np.linalg.norm(state.force) > self.task.force_limit)
-        lost = False
+        lost, held = False, True
         if self._grasp is not None:
             self._grasp.update(observation, closed=self._gripper == 0)
-            lost = self._grasp.lost
+            lost, held = self._grasp.lost, self._grasp.held
+        self._path.append((state.pose[:3], held and contact is not None and contact.touching))
         terminated = success or too_hard or lost
         truncated = not terminated and self._steps >= self.task.horizon
         reason = "" if success else "force_limit" if too_hard else "dropped" if lost else ""
