@@ -25,7 +25,9 @@ from pipelines.verbs import carry_out
 from rldg.cli import collect, evaluate, report, train
 from rldg.errors import RldgError
 from rldg.evaluation.findings import GENERALISTS
+from rldg.specialists.recipes import recipe
 from rldg.stage import write_json
+from rldg.tasks import load_task
 
 ARMS = ("rl", "teleoperator")
 
@@ -61,7 +63,7 @@ def run(args: Args) -> DemoSummary:
     started = time.monotonic()
     out = args.out
     say("1/5 specialist: 20 demonstrations, then reinforcement learning from state")
-    carry_out(train.Args(task=args.task, out=out / "specialist", seed=args.seed))
+    carry_out(train.Args(args.task, out / "specialist", args.seed, config=recipe(load_task(args.task))))
     say(f"2/5 data: {args.episodes} successes of the specialist, {args.episodes} of the simulated teleoperator")
     collect_data(args)
     say(f"3/5 generalists: the same small {GENERALISTS[args.generalist]}, trained from scratch on each data set")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tyro
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ from rldg.specialists.checkpoint import Checkpoints
 from rldg.specialists.features import features
 from rldg.specialists.networks import forward, init_layers
 from rldg.specialists.policy import SpecialistPolicy, save_specialist
+from rldg.specialists.recipes import recipe
 from rldg.specialists.replay import GrowingArray, Replay, transitions
 from rldg.specialists.rounds import divide, merge, round_request
 from rldg.specialists.spec import AgentSpec
@@ -314,3 +316,19 @@ def test_a_pickle_is_not_read(tmp_path):
     np.savez(path, a=np.array([{}], dtype=object))
     with pytest.raises(CheckpointError):
         read_arrays(path)
+
+
+def test_a_task_with_a_grasp_has_a_recipe_of_its_own_which_options_change() -> None:
+    from rldg.cli import train as verb
+
+    def configuration(*arguments: str) -> SpecialistConfig:
+        names = (tyro.conf.OmitArgPrefixes,)  # as `rldg` reads its command line
+        return tyro.cli(verb.Args, args=arguments, default=verb.defaults(arguments), config=names).config
+
+    grasping = recipe(load_task("fmb_assembly"))
+    assert grasping != SpecialistConfig() == recipe(load_task("fmb_insertion"))
+    assert configuration("fmb_assembly", "--out", "usb_a_insertion") == grasping
+    assert configuration("--json", "--out", "fmb_assembly", "usb_a_insertion") == SpecialistConfig()
+    changed = configuration("--discount", "0.9", "fmb_assembly", "--out", "run")
+    assert changed == dataclasses.replace(grasping, discount=0.9)
+    assert configuration("fmb_assembly", "--algorithm", "bc", "--out", "run").demonstrations == 20

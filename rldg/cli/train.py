@@ -8,6 +8,7 @@ Examples:
 The same command continues a training that was interrupted.
 """
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,9 +19,10 @@ from typing import Any, Literal
 import tyro
 
 from rldg.cli.output import emit
-from rldg.errors import UsageError
+from rldg.errors import RldgError, UsageError
 from rldg.specialists.algorithms import configured
 from rldg.specialists.config import SpecialistConfig
+from rldg.specialists.recipes import recipe
 from rldg.tasks import load_task
 
 
@@ -49,14 +51,22 @@ class Args:
 
 
 def defaults(command_line: Sequence[str]) -> Args:
-    """What options that are not given stand for, with the algorithm that is named on the command line."""
+    """What options that are not given stand for, with the task and the algorithm that the command line names."""
     names = [
         after if flag == "--algorithm" else flag.partition("=")[2]
         for flag, after in pairwise([*command_line, ""])
         if flag == "--algorithm" or flag.startswith("--algorithm=")
     ]
     missing: Any = tyro.MISSING
-    return Args(task=missing, out=missing, config=configured(names[-1] if names else "rlpd"))
+    algorithm = names[-1] if names else "rlpd"
+    config = configured(algorithm)
+    for before, word in pairwise(["", *command_line]):
+        if before == "--out" or word.startswith("-"):
+            continue
+        with contextlib.suppress(RldgError):  # a wrong task is told later, when all has been read
+            config = recipe(load_task(word), algorithm)
+            break
+    return Args(task=missing, out=missing, config=config)
 
 
 def main(args: Args) -> int:

@@ -16,6 +16,7 @@ from rldg.specialists.checkpoint import Checkpoints
 from rldg.specialists.config import SpecialistConfig
 from rldg.specialists.journal import journal
 from rldg.specialists.policy import SpecialistPolicy, load_specialist, save_specialist
+from rldg.specialists.recipes import recipe
 from rldg.specialists.rounds import demonstrations_request
 from rldg.specialists.spec import AgentSpec
 from rldg.stage import stage
@@ -54,7 +55,7 @@ def train(
         task: what to learn; its observations must hold what `config` has the agent see.
         out: run folder: `specialist.npz`, `specialist.json`, `metrics.jsonl`, `tensorboard/`, `checkpoints/`,
             `snapshots/`, `train.log`.
-        config: algorithm, sizes, rates and budget.
+        config: algorithm, sizes, rates and budget; by default the task's `recipe`.
         seed: of scenes, demonstrations, weights and draws.
         overwrite: whether to replace another run in `out`.
         make_env: the environment, made in the actors' processes; a picklable function. By default the
@@ -65,7 +66,7 @@ def train(
         StageError: `out` holds another configuration or is in use.
         RldgError: the operator succeeds too rarely, or actors keep dying.
     """
-    config = config or SpecialistConfig()
+    config = config or recipe(task)
     cameras = tuple(name for name, _ in AgentSpec.of(config, task).cameras)
     make_env = make_env or partial(simulated_environment, cameras=cameras)
     configuration = {"task": task.name, "task_hash": task.hash, **dataclasses.asdict(config)}
