@@ -134,8 +134,9 @@ def stage(
     """Opens the run folder of one stage and writes its `stage.json` when the body ends without an exception.
 
     `configuration` and `inputs` (name -> hash) decide whether the folder belongs to the same run. A finished stage
-    comes back with `finished` true and its old result: the body should then return at once. An unfinished one is for
-    the body to continue, unless `resume` is false. `overwrite` empties the folder of an earlier run first.
+    comes back with `finished` true and its old result: the body should then return at once, or extend it and set the
+    new result. An unfinished one is for the body to continue, unless `resume` is false. `overwrite` empties the folder
+    of an earlier run first.
 
     Raises:
         StageError: the folder holds another configuration, or another process works in it, or `overwrite` was asked
@@ -155,6 +156,8 @@ def stage(
         current = Stage(folder, record["began"], record["finished"], record.get("result", {}))
         if current.finished:
             yield current
+            if current.result != record.get("result", {}):  # it was extended
+                write_json(folder / RECORD, record | {"result": current.result})
             return
         write_json(folder / RECORD, record)
         started, before = time.monotonic(), record["duration_seconds"]

@@ -17,9 +17,10 @@ from rldg.errors import ActionError, ContractError, RldgError, TaskFileError
 from rldg.policies.base import Policy, PolicyMetadata
 from rldg.resolve import load_policy
 from rldg.rollout import rollout
-from rldg.tasks import Task, load_task
+from rldg.tasks import load_task
 from rldg.tasks.task import PoseThreshold
 from tests.helpers import changed
+from tests.point_robot import point_task
 
 
 @pytest.fixture(scope="module")
@@ -118,12 +119,12 @@ def test_pose_threshold_judges_without_ground_truth() -> None:
     assert episode.success and episode.metadata.judged_by == "pose_threshold"
 
 
-def test_judgements_that_need_a_person_are_refused_with_a_sentence() -> None:
-    data = load_task("usb_a_insertion").model_dump() | {"success": {"kind": "operator"}}
-    with pytest.raises(RldgError, match="operator"):
-        RobotEnv(Task(**data), cameras=False)
+def test_what_cannot_be_judged_or_simulated_is_refused_with_a_sentence() -> None:
+    nowhere = changed(load_task("usb_a_insertion"), sim=None)
+    with pytest.raises(RldgError, match="'insertion_depth', which this station cannot do"):
+        RobotEnv(nowhere, cameras=False)
     with pytest.raises(TaskFileError, match="sim"):
-        RobotEnv(changed(load_task("usb_a_insertion"), sim=None), cameras=False)
+        RobotEnv(changed(nowhere, success=point_task().success), cameras=False)
 
 
 def test_a_policy_for_other_actions_or_cameras_is_refused(usb: RobotEnv) -> None:

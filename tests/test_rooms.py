@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "generalists": {"tasks", "env", "policies", "data"},
     "irevla": {"tasks", "env", "policies", "rollout", "data", "generalists"},
     "evaluation": {"tasks", "env", "policies", "rollout", "data"},
+    "classifiers": {"tasks", "robots", "env", "policies", "rollout", "data", "evaluation"},
     "serving": {"tasks", "sim", "robots", "env", "policies", "rollout", "data"},
 }
 # In no room: `geometry`, `errors` and `listening` know nothing of the others and serve all; `stage` knows folders only;
@@ -28,7 +29,7 @@ MAY_IMPORT = {
 # looks at the machine.
 FOR_ALL = {"geometry", "errors", "stage", "listening"}
 OVER_ROLLOUT = {"workers", "engines", "ray_engine", "resolve"}
-MAY_USE_WORKERS = {"specialists", "data", "irevla", "evaluation", "cli"}
+MAY_USE_WORKERS = {"specialists", "classifiers", "data", "irevla", "evaluation", "cli"}
 
 
 def imported(file):

@@ -15,12 +15,22 @@ from rldg.errors import RldgError, TaskFileError, UnknownNameError
 from rldg.policies.expert import Expert
 from rldg.rollout import rollout
 from rldg.tasks import Station, Task, load_station, load_task, task_names
+from rldg.tasks.conditions import Bounds
 from rldg.tasks.document import Document
 from rldg.tasks.geometry.connector import Connector, Handle
 from rldg.tasks.geometry.placing import Bowl, Object, Part, Placing
 from rldg.tasks.scene import Randomisation, SimulatedScene, Start
 from rldg.tasks.station import CameraMount
-from rldg.tasks.task import ActionScale, Box, CameraView, InsertionDepth, JudgedByClassifier, Placed, PoseThreshold
+from rldg.tasks.task import (
+    ActionScale,
+    Box,
+    CameraView,
+    InsertionDepth,
+    JudgedByClassifier,
+    JudgedByConditions,
+    Placed,
+    PoseThreshold,
+)
 
 SEEN = {"usb_a_insertion", "ethernet_insertion", "vga_insertion"}
 UNSEEN = {"usb_c_insertion", "hdmi_insertion", "displayport_insertion", "xlr_insertion"}
@@ -228,7 +238,8 @@ def test_any_yaml_gives_a_task_or_one_clear_error(tmp_path_factory, data):
 def test_documentation_names_every_field():
     text = (Path(__file__).parents[1] / "docs" / "tasks.md").read_text()
     documented = set(re.findall(r"\w+", text))
-    models = [Task, Station, ActionScale, Box, InsertionDepth, PoseThreshold, JudgedByClassifier, CameraView]
+    models = [Task, Station, ActionScale, Box, InsertionDepth, PoseThreshold, JudgedByClassifier, JudgedByConditions]
+    models += [CameraView, Bounds]
     models += [SimulatedScene, Connector, Randomisation, CameraMount]
     models += [Placed, Handle, Placing, Object, Part, Bowl, Start]
     fields = {field for model in models for field in model.model_fields}

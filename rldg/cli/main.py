@@ -21,6 +21,7 @@ from rldg.errors import RldgError, UnknownNameError, UsageError
 VERBS = {
     "doctor": "check rendering, versions, devices and disk, and say what to do about each fault",
     "tasks": "list, show and check task files",
+    "classifier": "reward classifiers: label pictures, train on them, see what they are worth",
     "train": "train a specialist on one task by reinforcement learning",
     "collect": "roll a policy out and write its episodes as an RLDS data set",
     "data": "inspect data sets",
@@ -102,7 +103,7 @@ def _module_name(verb: str) -> str:
 
 
 def _listed(verbs: Mapping[str, str]) -> str:
-    return "\n".join(f"  {name:<10}{line}" for name, line in verbs.items())
+    return "\n".join(f"  {name:<12}{line}" for name, line in verbs.items())
 
 
 class Terminated(KeyboardInterrupt):

@@ -1,6 +1,5 @@
 """`collect`: episodes from a runner into a data set, to be interrupted, continued and extended at will."""
 
-import json
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +12,7 @@ from rldg.data.writer import DatasetWriter
 from rldg.engines import Engine
 from rldg.errors import DatasetError
 from rldg.rollout.episode import Episode
-from rldg.stage import stage, write_json
+from rldg.stage import stage
 from rldg.workers import TIMEOUT, map_episodes
 
 # Attempts per asked success before a policy that hardly ever succeeds is given up.
@@ -86,8 +85,5 @@ def collect(
         if not (out / MANIFEST).exists():
             write_manifest(out)
         result = {"episodes": len(tally.outcomes), "successes": tally.successes, "steps": tally.steps}
-        if current.finished and current.result != result:  # it was extended
-            record = json.loads((out / "stage.json").read_text(encoding="utf-8"))
-            write_json(out / "stage.json", record | {"result": result})
         current.result = result
     return result

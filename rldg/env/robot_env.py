@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 from rldg import geometry
 from rldg.env.grasp import GraspMonitor
-from rldg.env.success import make_judge
+from rldg.env.referee import MakeJudge, Referee
 from rldg.env.types import (
     ACTION_DIMENSION,
     PRIVILEGED_PARTS,
@@ -42,6 +42,7 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
         station: where; the simulated station by default.
         cameras: True for every camera of the task, False for none, or their names.
         robot: the body; by default the one that `station` names.
+        judge: who judges instead of what the task asks for, such as `lambda look: OperatorJudge(switch)`.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - as gymnasium declares it
@@ -52,17 +53,19 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
         station: Station | None = None,
         cameras: bool | Sequence[str] = True,
         robot: Robot | None = None,
+        judge: MakeJudge | None = None,
     ):
         self.task = task
         self.station = station or load_station("sim")
         if isinstance(cameras, bool):
             cameras = tuple(task.cameras) if cameras else ()
-        self.robot = robot or _make_robot(task, self.station, cameras)
-        self.camera_sizes = self.robot.camera_sizes
+        simulated = self.station.backend == "mujoco"
+        self._referee = Referee(task, simulated, self._look, judge)
+        # A judge's cameras are carried too, but policies see only those that were asked for.
+        self.robot = robot or _make_robot(task, self.station, tuple(dict.fromkeys((*cameras, *self._referee.cameras))))
+        self.camera_sizes = self.robot.camera_sizes if robot else {c: self.robot.camera_sizes[c] for c in cameras}
         self.render_mode = "rgb_array" if cameras else None
         self._contract = ActionContract.of(task)
-        simulated = self.station.backend == "mujoco"
-        self._judge = make_judge(task, ground_truth=simulated)
         sees_object = simulated and "object_in_tcp" in privileged_parts(task)
         self._grasp = GraspMonitor(task.workspace) if sees_object else None
         privileged = privileged_parts(task) if simulated else ("tcp_in_target",)
@@ -87,10 +90,10 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
         """Begins an episode; the same seed gives the same scene."""
         super().reset(seed=seed)
         self.robot.reset(self.np_random)
-        self._judge.reset()
+        self._referee.reset()
         if self._grasp is not None:
             self._grasp.reset()
-        self._steps, self._path = 0, []
+        self._steps, self._path, self._pictures = 0, [], None
         self._gripper = 0.0 if self.task.gripper == "fixed" else 1.0  # what it was told last
         state = self.robot.state()
         self._state, self._origin = state, geometry.invert(state.pose)
@@ -113,9 +116,11 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
         self.robot.move(goal, gripper=self._gripper)
         state = self._state = self.robot.state()
         contact = self.robot.contact()
+        self._pictures = None
         self._steps += 1
         observation = self._observe(state)
-        success = self._judge(observation, contact)
+        verdict = self._referee(observation, contact)
+        success = verdict.success
         too_hard = bool(np.linalg.norm(state.force) > self.task.force_limit)
         lost, held = False, True
         if self._grasp is not None:
@@ -132,6 +137,7 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
             action=metric,
             base_action=np.append(geometry.rotate_twist(before, metric[:6]), metric[6]).astype(np.float32),
             success=success,
+            truth=verdict.truth,
             failure_reason=reason,
             insertion_depth=contact.depth if contact else 0.0,
             penetration=contact.penetration if contact else 0.0,
@@ -152,7 +158,7 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
         }
         return {
             "state": relative,
-            "images": self.robot.images(),
+            "images": {camera: self._look()[camera] for camera in self.camera_sizes},
             "privileged": self._privileged(state),
         }
 
@@ -167,6 +173,12 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
                 "object_in_target": geometry.relative(target, held),
             }
         return {name: pose.astype(np.float32) for name, pose in poses.items()}
+
+    def _look(self) -> dict[str, np.ndarray]:
+        """Every camera's picture of this step, taken when the first of judge and policy asks."""
+        if self._pictures is None:
+            self._pictures = self.robot.images()
+        return self._pictures
 
     def render(self) -> np.ndarray:
         """The task's cameras side by side, (H, W, 3) uint8."""

@@ -5,11 +5,24 @@ from typing import Protocol
 import numpy as np
 
 from rldg import geometry
+from rldg.env.classifier_judge import Look, classifier_judge
+from rldg.env.conditions import ConditionsJudge
+from rldg.env.operator import OperatorJudge, TerminalKey
 from rldg.env.placed import PlacedJudge, let_go
 from rldg.env.types import Observation
 from rldg.errors import RldgError
 from rldg.robots.base import Contact
-from rldg.tasks.task import InsertionDepth, Placed, PoseThreshold, Task
+from rldg.tasks.task import (
+    GroundTruth,
+    InsertionDepth,
+    JudgedApart,
+    JudgedByClassifier,
+    JudgedByConditions,
+    JudgedByOperator,
+    Placed,
+    PoseThreshold,
+    Task,
+)
 
 
 class Judge(Protocol):
@@ -61,18 +74,45 @@ class ThresholdJudge:
         return bool((np.abs(error) <= self._tolerance).all())
 
 
-def make_judge(task: Task, ground_truth: bool) -> Judge:
-    """The judge that `task` asks for; `ground_truth` says whether the robot can tell insertion depth.
+def make_judge(task: Task, ground_truth: bool, look: Look) -> Judge:
+    """The judge that `task` asks for.
 
-    Raises `RldgError` for a judgement that this set-up cannot make.
+    Args:
+        task: whose success is to be judged.
+        ground_truth: whether the robot can tell what only a simulator knows, such as insertion depth.
+        look: takes pictures, for judges that need them.
+
+    Raises:
+        RldgError: this set-up cannot make that judgement.
+        CheckpointError: the reward classifier is missing or damaged.
     """
     match task.success:
+        case JudgedByClassifier() as rule:
+            return classifier_judge(task, rule, look)
+        case JudgedByOperator():
+            return OperatorJudge(TerminalKey())
+        case JudgedByConditions(conditions=conditions):
+            return ConditionsJudge(conditions)
+        case criterion:
+            return _true_judge(task, criterion, ground_truth)
+
+
+def make_truth(task: Task, ground_truth: bool) -> Judge | None:
+    """What says whether the judge of `task` is right; None if that is not known here, or the judge is the truth."""
+    rule = task.success
+    if not ground_truth or not isinstance(rule, JudgedApart) or rule.truth is None:
+        return None
+    return _true_judge(task, rule.truth, ground_truth)
+
+
+def _true_judge(task: Task, criterion: GroundTruth, ground_truth: bool) -> Judge:
+    match criterion:
         case InsertionDepth() if ground_truth and task.sim is not None:
-            return DepthJudge(task.success, task.sim.geometry.full_depth)
+            return DepthJudge(criterion, task.sim.geometry.full_depth)
         case Placed() if ground_truth and task.gripper == "binary":
-            return PlacedJudge(task.success)
+            return PlacedJudge(criterion)
         case PoseThreshold():
-            return ThresholdJudge(task.success)
+            return ThresholdJudge(criterion)
         case other:
             raise RldgError(
                 f"Task '{task.name}' is judged by '{other.kind}', which this station cannot do; "

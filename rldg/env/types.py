@@ -91,7 +91,8 @@ class StepInfo:
     raw_state: dict[str, np.ndarray]  # the state in the base frame, same keys and shapes as observation["state"]
     action: np.ndarray = field(default_factory=lambda: np.zeros(7, np.float32))  # metric, end-effector frame
     base_action: np.ndarray = field(default_factory=lambda: np.zeros(7, np.float32))  # the same in the base frame
-    success: bool = False
+    success: bool = False  # by whom the task says
+    truth: bool | None = None  # by the simulator, where another judges (a classifier, an operator); None: unknown
     failure_reason: str = ""  # "", "time_out", "jam", "dropped" or "force_limit"; set on an episode's last step
     insertion_depth: float = 0.0  # metres, simulation only
     penetration: float = 0.0  # deepest contact so far in this episode [m], simulation only

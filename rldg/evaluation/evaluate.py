@@ -112,9 +112,6 @@ def evaluate(
         summary = summarise(task.name, policy, trials, len(faults))
         result = json.loads(json.dumps(asdict(summary)))
         write_json(out / "summary.json", result)
-        if run.finished and run.result != result:  # it was extended
-            record = json.loads((out / "stage.json").read_text(encoding="utf-8"))
-            write_json(out / "stage.json", record | {"result": result})
         run.result = result
     return summary
 

@@ -62,7 +62,7 @@ class Svg:
 
 
 @contextmanager
-def _svg(width: float, height: float, **subplots: Any) -> Iterator[Svg]:
+def svg(width: float, height: float, **subplots: Any) -> Iterator[Svg]:
     """A figure of that size [inch at 72 dots]; its markup is there when the body ends."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
@@ -74,19 +74,20 @@ def _svg(width: float, height: float, **subplots: Any) -> Iterator[Svg]:
     drawing.markup = _for_the_page(buffer.getvalue())
 
 
-def _for_the_page(svg: str) -> str:
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' id="[A-Za-z.]+_\d+"', "", svg)  # figures share one page: their groups' names would clash
-    svg = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", svg, count=1)
-    svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
-    svg = re.sub(r"xmlns:xlink=\"[^\"]*\" ?", "", svg).replace("xlink:href", "href")
+def _for_the_page(markup: str) -> str:
+    markup = markup[markup.index("<svg") :]
+    markup = re.sub(r"<metadata>.*?</metadata>", "", markup, flags=re.DOTALL)
+    markup = re.sub(r' id="[A-Za-z.]+_\d+"', "", markup)  # figures share one page: their groups' names would clash
+    markup = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", markup, count=1)
+    markup = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", markup)
+    markup = re.sub(r"xmlns:xlink=\"[^\"]*\" ?", "", markup).replace("xlink:href", "href")
     for color, variable in _VARIABLES.items():
-        svg = svg.replace(color, variable)
-    return svg
+        markup = markup.replace(color, variable)
+    return markup
 
 
-def _percent_axis(axes: Axes) -> None:
+def percent_axis(axes: Axes) -> None:
+    """Makes the vertical axis one of shares, 0 to 100 %."""
     axes.set_ylim(-0.02, 1.04)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100 %"])
     axes.grid(axis="x", visible=False)
@@ -103,7 +104,7 @@ def _apart(heights: Sequence[float], gap: float) -> list[float]:
 
 def success_rates(rows: Sequence[tuple[str, str, float, tuple[float, float]]]) -> str:
     """One line per (arm key, label, rate, 95 % interval): a dot in its interval, labelled directly."""
-    with _svg(4.0, 0.5 + 0.72 * len(rows)) as drawing:
+    with svg(4.0, 0.5 + 0.72 * len(rows)) as drawing:
         axes = drawing.axes
         for place, (key, label, rate, (low, high)) in enumerate(reversed(rows)):
             color = ARM_COLORS.get(key, OTHER)
@@ -122,7 +123,7 @@ def success_rates(rows: Sequence[tuple[str, str, float, tuple[float, float]]]) -
 
 def specialist_curve(runs: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     """Success of the latest training episodes against environment steps, one line per run."""
-    with _svg(4.0, 2.5) as drawing:
+    with svg(4.0, 2.5) as drawing:
         axes = drawing.axes
         for lines in runs.values():
             steps = [line["env_steps"] for line in lines]
@@ -132,7 +133,7 @@ def specialist_curve(runs: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
                     f"after\n{lines[-1]['wall_seconds']:.0f} s", (steps[-1], lines[-1]["success"]), xytext=(6, 0),
                     textcoords="offset points", va="center", color=MUTED, annotation_clip=False,
                 )  # fmt: skip
-        _percent_axis(axes)
+        percent_axis(axes)
         axes.set_xlim(left=0)
         axes.set_xlabel("environment steps")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
@@ -141,7 +142,7 @@ def specialist_curve(runs: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
 
 def generalist_curves(points: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> str:
     """Success against updates: a thin line per training seed, a thick one for their mean; labelled at its end."""
-    with _svg(4.0, 2.5) as drawing:
+    with svg(4.0, 2.5) as drawing:
         axes = drawing.axes
         ends: dict[str, tuple[float, float]] = {}
         for key in labels:
@@ -164,7 +165,7 @@ def generalist_curves(points: Sequence[Mapping[str, Any]], labels: Mapping[str, 
                 labels[key].replace(" ", "\n"), (x, height), xytext=(6, 0), textcoords="offset points",
                 va="center", color=ARM_COLORS.get(key, OTHER), annotation_clip=False,
             )  # fmt: skip
-        _percent_axis(axes)
+        percent_axis(axes)
         axes.set_xlim(left=0)
         axes.set_xlabel("updates of the generalist")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
@@ -174,7 +175,7 @@ def generalist_curves(points: Sequence[Mapping[str, Any]], labels: Mapping[str, 
 def cycle_times(rows: Sequence[tuple[str, str, Sequence[float]]]) -> str:
     """One line per (arm key, label, seconds of each success): every success a dot, the mean a bar."""
     rng = np.random.default_rng(0)  # spreads the dots; no number depends on it
-    with _svg(4.0, 0.5 + 0.72 * len(rows)) as drawing:
+    with svg(4.0, 0.5 + 0.72 * len(rows)) as drawing:
         axes = drawing.axes
         for place, (key, label, seconds) in enumerate(reversed(rows)):
             color = ARM_COLORS.get(key, OTHER)
@@ -195,7 +196,7 @@ def cycle_times(rows: Sequence[tuple[str, str, Sequence[float]]]) -> str:
 
 def action_squares(actions: Mapping[str, SocketActions], labels: Mapping[str, str]) -> str:
     """Lateral moves near the socket side by side; the correct move is towards the lower left corner (paper, Fig. 8)."""
-    with _svg(4.0, 2.3, ncols=len(actions), squeeze=False, sharey=True) as drawing:
+    with svg(4.0, 2.3, ncols=len(actions), squeeze=False, sharey=True) as drawing:
         for axes, (key, found) in zip(drawing.axes[0], actions.items(), strict=True):
             color = ARM_COLORS.get(key, OTHER)
             axes.set_title(labels[key], fontsize=9, color=color, loc="left")

@@ -1,15 +1,14 @@
 """One self-contained HTML page about a folder of runs: nothing on it is fetched from anywhere."""
 
-import base64
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from rldg import __version__
 from rldg.evaluation import figures, sections
 from rldg.evaluation.findings import DATA, GENERALISTS, Findings, gather
+from rldg.evaluation.page import data_uri, write_page
 
 
 def write_report(folder: Path, out: Path | None = None) -> Path:
@@ -19,17 +18,7 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
         DatasetError: when the folder holds no run.
     """
     out = out or folder / "report.html"
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("rldg.evaluation"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("report.html.j2").render(_content(gather(folder)))
-    temporary = out.with_name(out.name + ".tmp")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(out)
+    write_page(out, "rldg.evaluation", "report.html.j2", _content(gather(folder)))
     return out
 
 
@@ -68,7 +57,7 @@ def _content(findings: Findings) -> dict[str, Any]:
         "actions": actions,
         "action_labels": DATA,
         "action_distance": sections.action_distance(findings),
-        "films": [(film, _data_uri(film.path, "video/mp4")) for film in films],
+        "films": [(film, data_uri(film.path.read_bytes(), "video/mp4")) for film in films],
         "stages": sections.stage_rows(findings),
         "missing": missing,
         "figures": {name: Markup(svg) for name, svg in _figures(findings, rates, times, actions).items()},
@@ -89,7 +78,3 @@ def _figures(findings: Findings, rates: list, times: list, actions: dict) -> dic
     if actions:
         drawn["actions"] = figures.action_squares(actions, DATA)
     return drawn
-
-
-def _data_uri(path: Path, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -15,7 +15,7 @@ class EpisodeMetadata:
     seed: int
     success: bool
     failure_reason: str  # "" on success
-    judged_by: str  # "insertion_depth", "pose_threshold", "classifier", "operator"
+    judged_by: str  # "insertion_depth", "pose_threshold", "classifier", "operator", "conditions"
     policy_kind: str
     checkpoint_hash: str = ""
     checkpoint_step: int = 0
@@ -23,6 +23,7 @@ class EpisodeMetadata:
     station: str = ""
     code_version: str = ""
     action_contract: str = ""  # JSON of ActionContract
+    truth: str = ""  # "success" or "failure" by the simulator, where another judged; "" if unknown
     success_rule: str = ""  # JSON: by what it was judged, with its thresholds
     cameras: str = ""  # JSON, by camera: crop and resolution [px], and where and how it was mounted
     stochastic: bool = False  # whether the policy sampled its actions

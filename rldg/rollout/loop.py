@@ -139,6 +139,7 @@ def _episode(
         station=env.station.name,
         code_version=code_version(),
         action_contract=json.dumps(asdict(ActionContract.of(env.task))),
+        truth={True: "success", False: "failure", None: ""}[last.after.truth],
         success_rule=env.task.success.model_dump_json(),
         cameras=json.dumps({name: _camera_settings(env, name) for name in env.camera_sizes}),
         stochastic=policy.metadata.stochastic,

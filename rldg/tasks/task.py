@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from rldg.tasks.conditions import Conditions, SomeConditions
 from rldg.tasks.gains import Gains
 from rldg.tasks.model import FrozenModel, Vector3, Vector6
 from rldg.tasks.scene import SimulatedScene
@@ -59,21 +60,43 @@ class Placed(FrozenModel):
     hold_steps: int = Field(default=2, ge=1, description="consecutive control steps in which it does not move")
 
 
-class JudgedByClassifier(FrozenModel):
-    """Success when a reward classifier says so with at least this probability."""
+GroundTruth = Annotated[InsertionDepth | PoseThreshold | Placed, Field(discriminator="kind")]
+
+
+class JudgedApart(FrozenModel):
+    """A judgement of which a simulator can say whether it was right."""
+
+    truth: GroundTruth | None = Field(
+        default=None, description="by what a simulator judges too, for the record beside the verdict"
+    )
+
+
+class JudgedByClassifier(JudgedApart):
+    """Success when a reward classifier says so, asked only where the guard's conditions hold."""
 
     kind: Literal["classifier"]
-    threshold: float = Field(default=0.85, gt=0, lt=1)
+    checkpoint: str = Field(description="folder that `rldg classifier train` wrote, from the working directory")
+    weight_hash: str = Field(default="", description="of the classifier that is meant; another one is refused")
+    threshold: float = Field(default=0.85, gt=0, lt=1, description="probability from which on it is a success")
+    guard: Conditions = Field(default={}, description="where the classifier is asked at all")
 
 
-class JudgedByOperator(FrozenModel):
-    """Success when the operator says so."""
+class JudgedByOperator(JudgedApart):
+    """Success when the operator says so, by a key or a button."""
 
     kind: Literal["operator"]
 
 
+class JudgedByConditions(JudgedApart):
+    """Success when everything that the robot measures is within bounds: a reward written by hand."""
+
+    kind: Literal["conditions"]
+    conditions: SomeConditions
+
+
 Success = Annotated[
-    InsertionDepth | PoseThreshold | Placed | JudgedByClassifier | JudgedByOperator, Field(discriminator="kind")
+    InsertionDepth | PoseThreshold | Placed | JudgedByClassifier | JudgedByOperator | JudgedByConditions,
+    Field(discriminator="kind"),
 ]
 
 
