@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rldg import geometry
 from rldg.classifiers.config import ClassifierConfig
 from rldg.classifiers.examples import Examples, held_out, read_examples
 from rldg.classifiers.labels import HeldSwitch, truth
@@ -19,6 +21,7 @@ from rldg.classifiers.perturbed import Perturbed
 from rldg.classifiers.record import record, recording_env
 from rldg.classifiers.report import write_report
 from rldg.classifiers.train import train_classifier
+from rldg.classifiers.vice import ViceConfig, ViceJudge
 from rldg.cli.main import dispatch
 from rldg.data.reader import open_dataset
 from rldg.env.classifier import load_classifier, logit, patches
@@ -28,9 +31,11 @@ from rldg.errors import DatasetError, RldgError, StageError, UsageError
 from rldg.policies.expert import Expert
 from rldg.rollout import rollout
 from rldg.tasks import Task, load_task
+from rldg.tasks.conditions import Bounds
+from rldg.tasks.task import JudgedByClassifier
 from tests.helpers import changed
 from tests.synthetic_episodes import make_episode
-from tests.test_classifier_judges import Script
+from tests.test_classifier_judges import Script, SeeingRobot, point_view
 
 SMALL = ClassifierConfig(channels=(16, 16, 32, 32), hidden=32, steps=250, batch_size=32, shift=1, learning_rate=4e-3)
 
@@ -235,3 +240,34 @@ def test_the_command_line_reports_on_other_data(
             dispatch([*words, *wrong])
     with pytest.raises(UsageError):
         dispatch(["classifier", "record", "usb_a_insertion", "--out", str(tmp_path), "--positives", "0"])
+
+
+class TintedRobot(SeeingRobot):
+    """Its picture tells how near the target is: white at it, grey close by, black elsewhere."""
+
+    def images(self) -> dict[str, np.ndarray]:
+        distance = np.linalg.norm(geometry.relative(self.target(), self.state().pose)[:3])
+        return {"wrist_1": np.full((32, 32, 3), 250 if distance < 0.006 else 150 if distance < 0.025 else 0, np.uint8)}
+
+
+def test_vice_unlearns_what_is_only_taken_for_a_success_and_keeps_the_rest(tmp_path: Path) -> None:
+    task = point_view(tmp_path, guard={"distance": Bounds(at_most=0.025)}, threshold=0.5)
+    assert isinstance(task.success, JudgedByClassifier)
+    rule, white = task.success, np.full((40, 32, 32, 3), 250, np.uint8)
+    positives = Examples(
+        {"wrist_1": white}, np.ones(40, bool), None, np.zeros((40, 6)), np.full(40, "p"), np.arange(40)
+    )
+    config = ViceConfig(classifier=replace(SMALL, steps=4000, smoothing=0.1), remembered=200, least=20)
+    env = RobotEnv(
+        task,
+        robot=TintedRobot(),
+        judge=lambda look: ViceJudge("point", rule, look, positives, config, seed=0),
+    )
+    episodes = [rollout(env, Expert(), seed) for seed in range(80)]
+    assert not episodes[0].success  # nothing is known yet
+    made = load_classifier(tmp_path)
+    seen = {name: made.probability({"wrist_1": np.full((32, 32, 3), tint, np.uint8)}) for name, tint in
+            (("white", 250), ("grey", 150), ("black", 0))}  # fmt: skip
+    assert seen["white"] > 0.5 > max(seen["grey"], seen["black"])
+    assert [episode.metadata.truth for episode in episodes[-10:]] == ["success"] * 10
+    assert all(episode.success for episode in episodes[-10:])

@@ -15,7 +15,7 @@ class ClassifierConfig:
     steps: int = 400
     # Pictures per update, half of them positives.
     batch_size: int = 64
-    # Of Adam, at its highest; it rises for a tenth of the updates and falls to nothing.
+    # Of Adam, at its highest; it rises over a tenth of the updates, at most 40, and falls to nothing.
     learning_rate: float = 2e-3
     # Decay of the weights.
     weight_decay: float = 1e-3

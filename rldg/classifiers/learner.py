@@ -64,11 +64,14 @@ class Learner:
         return float(loss)
 
 
+WARM_UP = 40  # updates over which the learning rate rises, at most
+
+
 @cache
 def _optimizer(config: ClassifierConfig) -> optax.GradientTransformation:
     """One per configuration, so that one that was compiled serves every learner of it."""
-    steps = max(2, config.steps)
-    rate = optax.warmup_cosine_decay_schedule(0, config.learning_rate, max(1, steps // 10), steps)
+    steps = config.steps
+    rate = optax.warmup_cosine_decay_schedule(0, config.learning_rate, min(WARM_UP, steps // 10) + 1, steps + 1)
     return optax.adamw(rate, weight_decay=config.weight_decay)
 
 

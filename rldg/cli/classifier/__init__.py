@@ -9,5 +9,6 @@ From labels to a task that is judged by them:
 VERBS = {
     "record": "label pictures by holding a key, or by the simulator's truth",
     "train": "train a classifier on labelled pictures, and test it on held-out ones",
+    "vice": "train a specialist and its classifier together, from positives alone",
     "report": "what a classifier is worth on other labelled pictures, as a page and as JSON",
 }
