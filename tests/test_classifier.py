@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -84,7 +85,8 @@ def test_an_interrupted_recording_continues_to_the_same_episodes(task: Task, lab
                 raise KeyboardInterrupt
             return super().act(observation)
 
-    env, how = recording_env(task, 30), {"labels_by": "truth", "positives": 150, "negatives": 400}
+    env = recording_env(task, 30)
+    how: dict[str, Any] = {"labels_by": "truth", "positives": 150, "negatives": 400}
     with pytest.raises(KeyboardInterrupt):
         record(env, Interrupted(Expert()), truth, tmp_path / "usb", **how)
     assert len(open_dataset(tmp_path / "usb")) == 2
@@ -168,7 +170,7 @@ def test_a_report_shows_every_mistake_and_what_labels_say_against_the_truth(
     labels: Path, trained: Path, tmp_path: Path
 ) -> None:
     examples = read_examples([labels])
-    wrong = Examples(**vars(examples) | {"label": ~examples.label})
+    wrong = replace(examples, label=~examples.label)
     report = write_report(tmp_path, load_classifier(trained), wrong, threshold=0.5, about={"task": "t"})
     assert report["truth"]["labels"]["agreement"] == 0
     assert len(report["mistakes"]) == report["false_positives"] + report["false_negatives"] > 0.8 * len(examples)

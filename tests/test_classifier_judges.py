@@ -20,6 +20,7 @@ from rldg.env.conditions import satisfied
 from rldg.env.operator import OperatorJudge, TerminalKey
 from rldg.env.robot_env import RobotEnv
 from rldg.errors import CheckpointError, RldgError
+from rldg.evaluation.trials import Trial, summarise
 from rldg.policies.expert import Expert
 from rldg.rollout import rollout
 from rldg.tasks import Task, load_task, task_names
@@ -239,3 +240,13 @@ def test_the_written_task_is_the_task_but_for_its_judge(name: str, tmp_path: Pat
     rule = again.success
     assert isinstance(rule, JudgedByClassifier) and rule.truth is not None
     assert rule.truth.kind == task.success.kind and rule.weight_hash == made.weight_hash
+
+
+def test_an_evaluation_counts_successes_by_the_truth_as_well(tmp_path: Path) -> None:
+    classifier(tmp_path, SURE, {"wrist_1": 32})
+    env = RobotEnv(point_view(tmp_path, guard={"distance": Bounds(at_most=0.04)}), robot=SeeingRobot())
+    trials = [Trial.of(seed, rollout(env, Expert(), seed)) for seed in range(5)]
+    summary = summarise("point", "expert", trials)
+    assert summary.successes == 5 and summary.true_successes == 0
+    unknown = RobotEnv(point_task(), robot=PointRobot())
+    assert summarise("point", "expert", [Trial.of(0, rollout(unknown, Expert(), 0))]).true_successes is None

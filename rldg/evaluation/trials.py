@@ -24,6 +24,7 @@ class Trial:
     seconds: float  # steps over the control rate
     penetration: float  # deepest contact [m]; simulation only
     checkpoint_hash: str = ""
+    truth: str = ""  # "success" or "failure" by the simulator, where another judged; "" if unknown
 
     @classmethod
     def of(cls, index: int, episode: Episode) -> "Trial":
@@ -39,6 +40,7 @@ class Trial:
             seconds=len(episode) / json.loads(about.action_contract)["rate"],
             penetration=about.penetration,
             checkpoint_hash=about.checkpoint_hash,
+            truth=about.truth,
         )
 
 
@@ -57,6 +59,7 @@ class Summary:
     seeds: list[int]
     infrastructure_faults: int  # faults of the set-up, which say nothing about the policy and are in no other number
     penetration: float  # deepest contact of all trials [m]; simulation only
+    true_successes: int | None = None  # by the simulator's truth, where another judged; None where it is not known
 
 
 def summarise(task: str, policy: str, trials: list[Trial], infrastructure_faults: int = 0) -> Summary:
@@ -75,6 +78,7 @@ def summarise(task: str, policy: str, trials: list[Trial], infrastructure_faults
         seeds=[trial.seed for trial in trials],
         infrastructure_faults=infrastructure_faults,
         penetration=max((trial.penetration for trial in trials), default=0.0),
+        true_successes=sum(t.truth == "success" for t in trials) if all(t.truth for t in trials) else None,
     )
 
 
