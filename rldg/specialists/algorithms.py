@@ -1,5 +1,6 @@
 """The algorithms a specialist can learn by: what options stand for that are not given, and who learns."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -29,8 +30,11 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
 }
 
 
-def configured(algorithm: str, **changes: Any) -> SpecialistConfig:
-    """The configuration of an algorithm, with changes; raises `UnknownNameError` for an unknown one."""
+def configured(algorithm: str, options: Mapping[str, Any] | None = None) -> SpecialistConfig:
+    """The configuration of an algorithm, with options where it sets none of its own.
+
+    Raises `UnknownNameError` for an unknown algorithm.
+    """
     if algorithm not in ALGORITHMS:
         raise UnknownNameError("algorithm", algorithm, ALGORITHMS)
-    return replace(SpecialistConfig(), **{"algorithm": algorithm, **ALGORITHMS[algorithm], **changes})
+    return replace(SpecialistConfig(), **{"algorithm": algorithm, **(options or {}), **ALGORITHMS[algorithm]})
