@@ -23,6 +23,7 @@ VERBS = {
     "tasks": "list, show and check task files",
     "classifier": "reward classifiers: label pictures, train on them, see what they are worth",
     "train": "train a specialist on one task by reinforcement learning",
+    "encoder": "import the encoder of pictures that SERL publishes",
     "collect": "roll a policy out and write its episodes as an RLDS data set",
     "data": "inspect data sets",
     "finetune": "fine-tune a generalist on data sets",

@@ -4,11 +4,11 @@ Examples:
   rldg train usb_a_insertion --out runs/specialist --seed 1
   rldg train usb_a_insertion --operator teleoperator --out runs/hil        # who takes over while it explores
   rldg train usb_a_insertion --algorithm bc --out runs/cloned
+  rldg train usb_a_insertion --recipe pixels --out runs/pixels
   rldg train usb_a_insertion --engine ray --actors 2 --out runs/specialist # on machines with the resource "robot"
 The same command continues a training that was interrupted.
 """
 
-import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,8 +19,7 @@ from typing import Any, Literal
 import tyro
 
 from rldg.cli.output import emit
-from rldg.errors import RldgError, UsageError
-from rldg.specialists.algorithms import configured
+from rldg.errors import TaskFileError, UnknownNameError, UsageError
 from rldg.specialists.config import SpecialistConfig
 from rldg.specialists.recipes import recipe
 from rldg.tasks import load_task
@@ -42,6 +41,9 @@ class Args:
     actors: int = 1
     # The Ray cluster's head, HOST:6379; by default RAY_ADDRESS, else the cluster on this machine.
     ray_address: str = ""
+    # What other options stand for that are not given: state, grasp, state-hil-serl, pixels or pixels-resnet10; by default
+    # what suits the task.
+    recipe: str = ""
     # Replace what another configuration left in the run folder.
     overwrite: bool = False
     # Print one JSON line last on standard output.
@@ -51,22 +53,29 @@ class Args:
 
 
 def defaults(command_line: Sequence[str]) -> Args:
-    """What options that are not given stand for, with the task and the algorithm that the command line names."""
-    names = [
-        after if flag == "--algorithm" else flag.partition("=")[2]
-        for flag, after in pairwise([*command_line, ""])
-        if flag == "--algorithm" or flag.startswith("--algorithm=")
-    ]
-    missing: Any = tyro.MISSING
-    algorithm = names[-1] if names else "rlpd"
-    config = configured(algorithm)
+    """What options that are not given stand for, with the task, the algorithm and the recipe on the command line."""
+    algorithm, name = _named("--algorithm", command_line) or "rlpd", _named("--recipe", command_line)
+    config = SpecialistConfig()
     for before, word in pairwise(["", *command_line]):
-        if before == "--out" or word.startswith("-"):
-            continue
-        with contextlib.suppress(RldgError):  # a wrong task is told later, when all has been read
-            config = recipe(load_task(word), algorithm)
+        if before != "--out" and not word.startswith("-"):
+            try:
+                task = load_task(word)
+            except (TaskFileError, UnknownNameError):  # told when all has been read
+                continue
+            config = recipe(task, algorithm, name)
             break
+    missing: Any = tyro.MISSING
     return Args(task=missing, out=missing, config=config)
+
+
+def _named(option: str, command_line: Sequence[str]) -> str:
+    """The last value of an option; empty if it is not given."""
+    values = [
+        after if flag == option else flag.partition("=")[2]
+        for flag, after in pairwise([*command_line, ""])
+        if flag == option or flag.startswith(f"{option}=")
+    ]
+    return values[-1] if values else ""
 
 
 def main(args: Args) -> int:

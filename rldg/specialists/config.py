@@ -65,7 +65,7 @@ class SpecialistConfig:
     # What pictures are seen through: `none` (the agent sees exact poses), `small` (convolutions learned from scratch),
     # `resnet10` (HIL-SERL's, frozen).
     encoder: str = "none"
-    # File of a frozen encoder's weights, from `rldg.specialists.resnet_import`.
+    # File of a frozen encoder's weights, from `rldg encoder import`.
     encoder_weights: str = ""
     # Cameras that the agent sees; all that the task has, if none is named.
     cameras: tuple[str, ...] = ()

@@ -23,9 +23,7 @@ def frozen_weights(encoder: str, path: str) -> Tree:
     if not expected:
         return {}
     if not path:
-        raise UsageError(
-            f"The encoder '{encoder}' needs encoder_weights, such as `python -m rldg.specialists.resnet_import` writes."
-        )
+        raise UsageError(f"The encoder '{encoder}' needs encoder_weights, such as `rldg encoder import` writes.")
     arrays = read_arrays(Path(path))
     if unfit := [name for name, shape in expected.items() if name not in arrays or arrays[name].shape != shape]:
         raise CheckpointError(
