@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from rldg.env.types import Observation
 from rldg.errors import DatasetError, RldgError, StageError, UsageError
 from rldg.policies.expert import Expert
 from rldg.rollout import rollout
+from rldg.rollout.pace import Pace
 from rldg.tasks import Task, load_task
 from rldg.tasks.conditions import Bounds
 from rldg.tasks.task import JudgedByClassifier
@@ -273,3 +275,11 @@ def test_vice_unlearns_what_is_only_taken_for_a_success_and_keeps_the_rest(tmp_p
     assert seen["white"] > 0.5 > max(seen["grey"], seen["black"])
     assert [episode.metadata.truth for episode in episodes[-10:]] == ["success"] * 10
     assert all(episode.success for episode in episodes[-10:])
+
+
+def test_a_person_labels_a_simulation_in_real_time(task: Task, tmp_path: Path) -> None:
+    source, pace = HeldSwitch(Script([True] * 5)), Pace(rate=50)
+    started = time.monotonic()
+    how: dict[str, Any] = {"labels_by": "key", "positives": 5, "negatives": 5, "subscribers": (pace,)}
+    record(recording_env(task, 10), Expert(), source, tmp_path, **how)
+    assert time.monotonic() - started >= 10 / 50

@@ -75,7 +75,7 @@ def main(args: Args) -> int:
         negatives=args.negatives,
         seed=args.seed,
         operator=args.operator,
-        subscribers=(Pace(policy, task.rate),) if by_hand else (),
+        subscribers=(Pace(task.rate),) if by_hand else (),
         overwrite=args.overwrite,
     )
     text = f"{result['positives']} positives and {result['negatives']} negatives in {result['episodes']} episodes"
