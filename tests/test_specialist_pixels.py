@@ -33,7 +33,9 @@ PIXELS = 32  # of the camera; the networks take half of them
 TINY_PIXELS = dataclasses.replace(
     TINY, encoder="small", image_size=16, augment=1, updates_per_call=2, updates_per_step=1, max_env_steps=120
 )
-ASYMMETRIC = dataclasses.replace(TINY_PIXELS, asymmetric=True)
+ASYMMETRIC = dataclasses.replace(
+    TINY_PIXELS, asymmetric=True, updates_per_call=20, updates_per_step=2, picture_batch=8, max_env_steps=300
+)
 TRAIN_UNTIL_KILLED = """
 import os, signal, sys
 from pathlib import Path

@@ -186,6 +186,10 @@ def compiled_update(
 ) -> Callable[[AgentState, Tree, Batch], tuple[AgentState, Metrics]]:
     """`update`, compiled ahead of its first call, once per process and kind of agent."""
     state = jax.eval_shape(lambda: init_state(config, spec, seed=0))
+    return update.lower(config, spec, state, frozen_example(spec), example(config, spec)).compile()
+
+
+def frozen_example(spec: AgentSpec) -> Tree:
+    """Frozen weights of nothing, for their shapes."""
     shapes = {} if spec.cached or not spec.cameras else make_encoder(spec.encoder).frozen
-    frozen = from_named_arrays({name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
-    return update.lower(config, spec, state, frozen, example(config, spec)).compile()
+    return from_named_arrays({name: np.zeros(shape, np.float32) for name, shape in shapes.items()})

@@ -75,6 +75,9 @@ class SpecialistConfig:
     augment: int = 2
     # Whether critics see exact poses where the actor sees pictures. For simulation.
     asymmetric: bool = False
+    # If so: critic updates per update of the actor, and pictures from each camera in that.
+    picture_period: int = 10
+    picture_batch: int = 64
 
     # Price of setting the gripper moving, where the agent grasps.
     grasp_penalty: float = 0.02
@@ -86,6 +89,8 @@ class SpecialistConfig:
         """Refuses what cannot be trained."""
         if self.updates_per_call % self.actor_period:
             raise UsageError(f"updates_per_call must be a multiple of actor_period, {self.actor_period}.")
+        if self.asymmetric and self.updates_per_call % self.picture_period:
+            raise UsageError(f"updates_per_call must be a multiple of picture_period, {self.picture_period}.")
         if self.encoder == "none" and (self.asymmetric or self.cameras or self.encoder_weights):
             raise UsageError("asymmetric, cameras and encoder_weights speak of pictures: choose an encoder with them.")
         if self.encoder != "none" and self.observe_force and not self.asymmetric:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,6 +14,8 @@ from rldg.specialists.config import SpecialistConfig
 from rldg.specialists.frozen import frozen_weights
 from rldg.specialists.replay import Replay
 from rldg.specialists.spec import AgentSpec
+
+AGENT = "agent"  # prefix of the agent's arrays
 
 
 class Learner:
@@ -45,14 +48,19 @@ class Learner:
         return len(self.replay.prior)
 
     @property
+    def acting(self) -> AgentState:
+        """The state of the agent that acts."""
+        return self._state
+
+    @property
     def actor(self) -> Tree:
         """The current policy, as NumPy arrays."""
-        return jax.tree.map(np.array, self._state.actor)
+        return jax.tree.map(np.array, self.acting.actor)
 
     @property
     def average(self) -> Tree:
         """The slow average of the policies, as NumPy arrays."""
-        return jax.tree.map(np.array, self._state.average)
+        return jax.tree.map(np.array, self.acting.average)
 
     def add(self, transitions: Arrays, prior: bool) -> None:
         """Takes in the `transitions` of whole episodes; steps that an operator took over are prior data as well."""
@@ -69,28 +77,45 @@ class Learner:
             allowed = min(allowed, max(config.round_steps * config.updates_per_step, config.updates_per_call))
         allowed //= config.updates_per_call
         collected = []
-        for batch in staged(allowed, lambda: draw(config, self.spec, self.replay, self._generator)):
-            self._state, metrics = self._update(self._state, self._frozen, batch)
-            collected.append(metrics)
+        for drawn in staged(allowed, self._draw):
+            collected.append(self._call(drawn))
             self.updates += config.updates_per_call
         if not collected:
             return {}
         return {name: float(np.mean([metrics[name] for metrics in collected])) for name in collected[0]}
 
+    def _draw(self) -> Any:
+        """What one call takes."""
+        return draw(self.config, self.spec, self.replay, self._generator)
+
+    def _call(self, drawn: Any) -> dict[str, Any]:
+        """One call of `updates_per_call` updates; returns its metrics."""
+        self._state, metrics = self._update(self._state, self._frozen, drawn)
+        return metrics
+
     def arrays(self) -> Arrays:
         """Everything to go on from but the replay's arrays, by name."""
-        leaves = jax.tree_util.tree_leaves_with_path(self._state)
-        state = {f"agent{jax.tree_util.keystr(path)}": np.array(leaf) for path, leaf in leaves}
-        return state | {
+        return saved(AGENT, self._state) | {
             "updates": np.array(self.updates),
             "generator": np.array(json.dumps(self._generator.bit_generator.state)),
         }
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Goes back to what `arrays()` and `replay.arrays()` returned."""
-        self._state: AgentState = jax.tree_util.tree_map_with_path(
-            lambda path, _: jax.numpy.array(arrays[f"agent{jax.tree_util.keystr(path)}"]), self._state
-        )
+        self._state = restored(AGENT, self._state, arrays)
         self.replay = Replay(arrays)
         self.updates = int(arrays["updates"])
         self._generator.bit_generator.state = json.loads(str(arrays["generator"]))
+
+
+def saved(prefix: str, state: AgentState) -> Arrays:
+    """The leaves of an agent's state by name."""
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return {f"{prefix}{jax.tree_util.keystr(path)}": np.array(leaf) for path, leaf in leaves}
+
+
+def restored(prefix: str, state: AgentState, arrays: Mapping[str, np.ndarray]) -> AgentState:
+    """Inverse of `saved`, for a state like `state`."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: jax.numpy.array(arrays[f"{prefix}{jax.tree_util.keystr(path)}"]), state
+    )

@@ -11,4 +11,8 @@ def make_learner(config: SpecialistConfig, spec: AgentSpec, seed: int) -> Learne
         from rldg.specialists.cloning import CloningLearner
 
         return CloningLearner(config, spec, seed)
+    if spec.asymmetric:
+        from rldg.specialists.asymmetric import AsymmetricLearner
+
+        return AsymmetricLearner(config, spec, seed)
     return Learner(config, spec, seed)
