@@ -27,7 +27,7 @@ from rldg.specialists.train import train
 from rldg.tasks import load_task
 from rldg.tasks.task import CameraView, Task
 from tests.point_robot import PointRobot, point_task
-from tests.test_specialist import TINY
+from tests.test_specialist import POINT, TINY
 
 PIXELS = 32  # of the camera; the networks take half of them
 TINY_PIXELS = dataclasses.replace(
@@ -35,6 +35,9 @@ TINY_PIXELS = dataclasses.replace(
 )
 ASYMMETRIC = dataclasses.replace(
     TINY_PIXELS, asymmetric=True, updates_per_call=20, updates_per_step=2, picture_batch=8, max_env_steps=300
+)
+LEARNING = dataclasses.replace(
+    POINT, encoder="small", image_size=16, augment=0, asymmetric=True, picture_period=4, confirm_episodes=40
 )
 TRAIN_UNTIL_KILLED = """
 import os, signal, sys
@@ -83,6 +86,13 @@ def seen_env(task: Task) -> RobotEnv:
 def untrained(config: SpecialistConfig) -> SpecialistPolicy:
     actor = init_state(config, AgentSpec.of(config, seen_task()), seed=0).actor
     return SpecialistPolicy.of(config, seen_task(), actor)
+
+
+@pytest.mark.timeout(600)
+def test_an_actor_learns_from_pictures_what_its_critics_learn_from_exact_poses(tmp_path):
+    policy = train(seen_task(), tmp_path, LEARNING, seed=1, make_env=seen_env)
+    env = seen_env(seen_task())
+    assert sum(rollout(env, policy, seed).success for seed in range(100)) >= 95
 
 
 @pytest.mark.slow
@@ -162,6 +172,7 @@ def test_a_shift_moves_a_picture_and_repeats_its_edge():
         ({"encoder": "small", "observe_force": True}, "leave observe_force out"),
         ({"encoder": "small", "augment": 40}, "augment"),
         ({"updates_per_call": 3}, "multiple of actor_period"),
+        ({"encoder": "small", "asymmetric": True, "picture_period": 3}, "multiple of picture_period"),
     ],
 )
 def test_nonsense_is_refused_in_one_sentence(options, complaint):

@@ -26,9 +26,10 @@ class Args:
 
 def main(args: Args) -> int:
     """Exit status 0 when the weights are written."""
+    from rldg.data.exchange.pickles import load_pickle
     from rldg.specialists.resnet_import import import_resnet10  # JAX: not for --help
 
-    import_resnet10(args.source, args.out)
+    import_resnet10(load_pickle(args.source), args.out)
     text = f"{args.out}: give it as encoder-weights, with the encoder resnet10."
     emit({"out": args.out, "encoder": "resnet10"}, args.json, text)
     return 0

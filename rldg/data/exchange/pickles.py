@@ -3,8 +3,8 @@
 A pickle is a program. Python's own machine for it looks names up and calls what they stand for; even with a list of
 allowed names, a few bytes make it reserve any amount of memory (a sparse memo) or overflow the C stack (the hash of a
 deeply nested key). So this is another machine, over `pickletools.genops`, which only knows how to take such programs
-apart: it imports nothing and calls nothing that the file names. The five names by which NumPy writes arrays stand for
-constructions of ours, that check every size against the bytes that are there.
+apart: it imports nothing and calls nothing that the file names. The few names by which NumPy, JAX and flax write arrays
+and dicts stand for constructions of ours, that check every size against the bytes that are there.
 
 Time and memory are proportional to the size of the file; the content of large arrays stays on disk until it is used.
 """
@@ -27,12 +27,15 @@ _MAPPED_FROM = 4096  # bytes from which data is looked at in the file instead of
 _MAX_DIMENSIONS = 8
 _DTYPE = re.compile(r"b1|[iu][1248]|f[248]")  # truth values, integers, floating numbers
 
-_NUMPY = {
+_NAMES = {
     **{(f"numpy.{core}.multiarray", "_reconstruct"): "array" for core in ("core", "_core")},
     **{(f"numpy.{core}.multiarray", "scalar"): "scalar" for core in ("core", "_core")},
     **{(f"numpy.{core}.numeric", "_frombuffer"): "buffer" for core in ("core", "_core")},
     ("numpy", "dtype"): "dtype",
     ("numpy", "ndarray"): "ndarray",
+    ("jax._src.array", "_reconstruct_array"): "jax",
+    ("jax._src.device_array", "reconstruct_device_array"): "jax",
+    ("flax.core.frozen_dict", "FrozenDict"): "frozen",
 }
 
 
@@ -41,7 +44,7 @@ class _Refused(Exception):
 
 
 class _Name:
-    """One of the names in `_NUMPY`; it can be used in the places where NumPy uses it and nowhere else."""
+    """One of the names in `_NAMES`; it can be used in the places where NumPy uses it and nowhere else."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -206,14 +209,14 @@ class _Machine:
         self._name(module, name)
 
     def _name(self, module: Any, name: Any) -> None:
-        if type(module) is not str or type(name) is not str or (module, name) not in _NUMPY:
+        if type(module) is not str or type(name) is not str or (module, name) not in _NAMES:
             raise _Refused(f"it asks for {str(module)[:60]!r}.{str(name)[:60]!r}, and only arrays are built")
-        self._push(_Name(_NUMPY[module, name]))
+        self._push(_Name(_NAMES[module, name]))
 
     def reduce(self, _: Any) -> None:
         arguments, function = self._stack.pop(), self._stack.pop()
         if not isinstance(function, _Name) or type(arguments) is not tuple:
-            raise _Refused("it calls something that is not one of NumPy's constructions")
+            raise _Refused("it calls something that is no construction of an array")
         match function.kind, arguments:
             case "dtype", (str(code), *_):
                 self._push(_Unfinished(lambda state: _dtype(code, state)))
@@ -223,8 +226,12 @@ class _Machine:
                 self._push(_array(data, dtype, (), "C").item())
             case "buffer", (data, dtype, shape, str(order)):
                 self._push(_array(data, dtype, shape, order))
+            case "jax", (_Name(kind="array"), (_Name(kind="ndarray"), (0,), bytes()), state, dict()):
+                self._push(_described_array(state))
+            case "frozen", (dict() as content,):
+                self._push(content)
             case kind, _:
-                raise _Refused(f"it builds a NumPy {kind} in an unknown way")
+                raise _Refused(f"it builds a {kind} in an unknown way")
 
     def build(self, _: Any) -> None:
         state, target = self._stack.pop(), self._stack.pop()
