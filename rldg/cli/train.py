@@ -41,7 +41,7 @@ class Args:
     actors: int = 1
     # The Ray cluster's head, HOST:6379; by default RAY_ADDRESS, else the cluster on this machine.
     ray_address: str = ""
-    # What other options stand for that are not given: state, grasp, state-hil-serl, pixels or pixels-resnet10; by default
+    # What options that are not given stand for: state, grasp, state-hil-serl, pixels or pixels-resnet10; by default
     # what suits the task.
     recipe: str = ""
     # Replace what another configuration left in the run folder.
