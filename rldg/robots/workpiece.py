@@ -23,7 +23,7 @@ class Workpiece(Protocol):
         ...
 
     def penetration(self) -> float | None:
-        """Deepest sinking into the fixture just now [m]; None where nothing touches."""
+        """Deepest sinking just now into what it has to fit into [m]; None where it does not touch the fixture."""
         ...
 
 
@@ -56,6 +56,9 @@ class FreeWorkpiece:
         self._stand = model.body(STAND).mocapid[0] if scene.geometry.stand() else None
         self._is_workpiece = model.geom_contype == WORKPIECE_BIT
         self._is_fixture = model.geom_contype == FIXTURE_BIT
+        self._is_fitted = np.zeros(model.ngeom, bool)
+        for solid in scene.geometry.fixture(scene.geometry.fit):
+            self._is_fitted[model.geom(solid.name).id] = solid.fitted
 
     def place(self, generator: np.random.Generator, fixture: np.ndarray) -> None:
         """Draws where it stands."""
@@ -76,7 +79,10 @@ class FreeWorkpiece:
         return np.array((*self._data.xpos[self._body].tolist(), *quaternion))
 
     def penetration(self) -> float | None:
-        """The deepest contact between workpiece and fixture; fingers do not count."""
+        """The deepest contact with walls and rim; how hard it lands on floor or board says nothing about the fit."""
         pairs = self._data.contact.geom
-        between = self._is_workpiece[pairs].any(1) & self._is_fixture[pairs].any(1)
-        return -float(self._data.contact.dist[between].min()) if between.any() else None
+        of_workpiece = self._is_workpiece[pairs].any(1)
+        if not (of_workpiece & self._is_fixture[pairs].any(1)).any():
+            return None
+        fitted = of_workpiece & self._is_fitted[pairs].any(1)
+        return -float(self._data.contact.dist[fitted].min(initial=0.0))

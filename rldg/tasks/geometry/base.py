@@ -34,6 +34,7 @@ class Solid:
     mass: float = 0.0  # kg, of a workpiece's solid
     only_seen: bool = False
     only_felt: bool = False
+    fitted: bool = False  # whether it bounds what the workpiece has to fit into, so that sinking into it counts
 
 
 class Geometry(FrozenModel):

@@ -163,7 +163,7 @@ class Connector(Geometry):
         depth = self.stand_depth * MILLIMETRE
         up = np.array([0, 0, depth + BOTTOM - FLUSH])
         cavity = self.section.cavity(depth, self.chamfer * MILLIMETRE, STAND_CLEARANCE)
-        return [replace(box, name=f"stand_{box.name}", position=box.position + up) for box in cavity]
+        return [replace(box, name=f"stand_{box.name}", position=box.position + up, fitted=False) for box in cavity]
 
     def depth_of(self, tip: np.ndarray, fit: float) -> float:
         """Counts only while the plug's outline lies inside the cavity, within the gap on every side."""

@@ -3,6 +3,8 @@
 The cavity's frame has its origin at the centre of the mouth and its z axis pointing out of it (up).
 """
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -46,7 +48,7 @@ class Section:
         ]
         floor_size = np.array([*(self.extent + WALL), BOTTOM / 2])
         floor = Solid("floor", np.array([0, 0, -depth - BOTTOM / 2]), np.array(UPRIGHT), floor_size, COLORS["floor"])
-        return [*boxes, floor]
+        return [*(replace(box, fitted=True) for box in boxes), floor]
 
     def overreach(self, pose: np.ndarray) -> float:
         """How far a section at the pose (7) in the cavity's frame reaches beyond the outline.
