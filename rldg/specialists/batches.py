@@ -34,7 +34,7 @@ def columns(spec: AgentSpec) -> tuple[str, ...]:
 def draw(config: SpecialistConfig, spec: AgentSpec, replay: Replay, generator: np.random.Generator) -> Batch:
     """The batches of one call, with the leading axes of `batch_shape`."""
     shape = batch_shape(config)
-    rows = replay.sample(generator, config.updates_per_call, config.batch_size).reshape(shape)
+    rows = replay.sample(generator, config.updates_per_call, config.batch_size, config.clones).reshape(shape)
     noise = generator.standard_normal((2, *shape, spec.actions), np.float32)
     random = {"next_noise": noise[0], "noise": noise[1]}
     if spec.cameras and config.augment:

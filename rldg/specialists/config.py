@@ -85,8 +85,17 @@ class SpecialistConfig:
     # Least wall time between two checkpoints [s].
     checkpoint_seconds: float = 10.0
 
+    @property
+    def clones(self) -> bool:
+        """Whether the actor is fitted to what the operator did, and rewards are not looked at."""
+        return self.algorithm in ("bc", "hg-dagger")
+
     def __post_init__(self) -> None:
         """Refuses what cannot be trained."""
+        if self.algorithm == "hg-dagger" and not self.operator:
+            raise UsageError("hg-dagger clones an operator's corrections: name an operator, such as teleoperator.")
+        if self.clones and (self.demonstrations < 1 or not 0 <= self.dropout < 1):
+            raise UsageError(f"{self.algorithm} needs demonstrations, and a dropout of at least 0 and less than 1.")
         if self.updates_per_call % self.actor_period:
             raise UsageError(f"updates_per_call must be a multiple of actor_period, {self.actor_period}.")
         if self.asymmetric and self.updates_per_call % self.picture_period:

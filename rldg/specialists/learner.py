@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from rldg.specialists.agent import AgentState, compiled_update, init_state
+from rldg.specialists import agent, cloning
 from rldg.specialists.arrays import Arrays, Tree
 from rldg.specialists.batches import draw, staged
 from rldg.specialists.config import SpecialistConfig
@@ -31,11 +31,12 @@ class Learner:
         self.config, self.spec = config, spec
         self.updates = 0
         self.replay = Replay()
-        self._state = init_state(config, spec, seed)
+        kind = cloning if config.clones else agent
+        self._state: Any = kind.init_state(config, spec, seed)
         self._generator = np.random.default_rng([seed, 1])
         weights = {} if spec.cached else frozen_weights(config.encoder, config.encoder_weights)
         self._frozen = jax.tree.map(jax.numpy.array, weights)
-        self._update = compiled_update(config, spec)
+        self._update = kind.compiled_update(config, spec)
 
     @property
     def env_steps(self) -> int:

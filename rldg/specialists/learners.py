@@ -1,4 +1,4 @@
-"""Which learner an algorithm needs."""
+"""Which learner a training needs."""
 
 from rldg.specialists.config import SpecialistConfig
 from rldg.specialists.learner import Learner
@@ -6,12 +6,8 @@ from rldg.specialists.spec import AgentSpec
 
 
 def make_learner(config: SpecialistConfig, spec: AgentSpec, seed: int) -> Learner:
-    """The learner of `config.algorithm`."""
-    if config.algorithm in ("bc", "hg-dagger"):
-        from rldg.specialists.cloning import CloningLearner
-
-        return CloningLearner(config, spec, seed)
-    if spec.asymmetric:
+    """The learner of `config`; a clone has no critics that could see more than its actor."""
+    if spec.asymmetric and not config.clones:
         from rldg.specialists.asymmetric import AsymmetricLearner
 
         return AsymmetricLearner(config, spec, seed)

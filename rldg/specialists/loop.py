@@ -35,7 +35,9 @@ MOST_FAILED_DEMONSTRATIONS = 10  # per success, before it is given up
 HOLD = "hold"  # file in the run folder that makes the training wait before its next round
 HOLD_POLL_SECONDS = 0.5
 
-Snapshot = Callable[[int, Tree, int], None]  # keeps weights: environment steps, the actor's weights, updates
+Snapshot = Callable[
+    [int, Tree, int], None
+]  # keeps weights: environment steps that it stands for, the actor's weights, updates
 
 
 class Loop:
@@ -119,8 +121,9 @@ class Loop:
             before = learner.env_steps
             learner.add(part(TRANSITIONS, explored), prior=False)
             metrics |= self._explored(explored)
-            if (every := self._config.snapshot_steps) and learner.env_steps // every > before // every:
-                snapshot(learner.env_steps, learner.average, learner.updates)
+            if every := self._config.snapshot_steps:
+                for point in range(before // every + 1, learner.env_steps // every + 1):
+                    snapshot(point * every, learner.average, learner.updates)
         tried = answer[TRY]["successes"] if answer[TRY] else np.empty(0, bool)
         lengths = answer[TRY]["lengths"][tried] if len(tried) else tried
         selection.record(len(tried), lengths.tolist(), Tried(learner.average, learner.updates))

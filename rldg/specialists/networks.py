@@ -1,5 +1,6 @@
 """The networks as plain arrays. One `forward` serves NumPy (acting) and JAX (learning), so they cannot differ."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -32,16 +33,21 @@ def normalised(layer: Layer, x: Any) -> Any:
     return x * layer["gain"] + layer["offset"]
 
 
-def forward(layers: Layers, x: Any) -> Any:
-    """Output (..., out) for input (..., in): linear, layer norm, ReLU, and a linear last layer."""
-    for layer in layers[:-1]:
+def forward(layers: Layers, x: Any, masks: Sequence[Any] = ()) -> Any:
+    """Output (..., out) for input (..., in): linear, layer norm, ReLU, and a linear last layer.
+
+    `masks`, one for each hidden layer, are what its output is multiplied by (dropout).
+    """
+    for index, layer in enumerate(layers[:-1]):
         x = normalised(layer, x)
         x = x * (x > 0)
+        if masks:
+            x = x * masks[index]
     return x @ layers[-1]["weight"] + layers[-1]["bias"]
 
 
-def gaussian(trunk: Layers, x: Any) -> tuple[Any, Any]:
+def gaussian(trunk: Layers, x: Any, masks: Sequence[Any] = ()) -> tuple[Any, Any]:
     """Mean and logarithmic standard deviation (..., actions) of the policy before its tanh."""
-    output = forward(trunk, x)
+    output = forward(trunk, x, masks)
     actions = output.shape[-1] // 2
     return output[..., :actions], output[..., actions:].clip(*LOG_STD)

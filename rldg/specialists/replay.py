@@ -117,9 +117,11 @@ class Replay:
         """Column `name` at `rows` (...), as an array (..., *shape)."""
         return self._columns[name].rows[rows]
 
-    def sample(self, generator: np.random.Generator, batches: int, batch_size: int) -> np.ndarray:
+    def sample(
+        self, generator: np.random.Generator, batches: int, batch_size: int, only_prior: bool = False
+    ) -> np.ndarray:
         """Rows (batches, batch_size), half of each batch prior (RLPD); all of it while the other kind is missing."""
-        prior = batch_size // 2 if len(self.online) else batch_size
+        prior = batch_size if only_prior or not len(self.online) else batch_size // 2
         prior = prior if len(self.prior) else 0
         drawn = np.empty((batches, batch_size), np.int64)
         for kind, columns in ((self.prior, slice(0, prior)), (self.online, slice(prior, batch_size))):
