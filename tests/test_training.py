@@ -7,17 +7,14 @@ import signal
 import time
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from rldg.engines import LocalEngine
-from rldg.errors import RldgError, TrainingError, UnknownNameError, UsageError
-from rldg.policies.base import Policy
+from rldg.errors import TrainingError, UnknownNameError, UsageError
 from rldg.policies.intervention import distance
 from rldg.rollout import rollout
-from rldg.rollout.pace import Pace
 from rldg.specialists import supervise
 from rldg.specialists.algorithms import configured
 from rldg.specialists.arrays import read_arrays
@@ -211,31 +208,3 @@ def test_progress_of_a_grasp_is_on_the_way_to_the_object_and_with_it():
     assert distance({"privileged": {"tcp_in_target": pose}}) == pytest.approx(0.05)
     both = {"tcp_in_target": pose, "object_in_tcp": 2 * pose, "object_in_target": 3 * pose}
     assert distance({"privileged": both}) == pytest.approx(0.25)
-
-
-STEP: Any = None  # which it does not look at
-
-
-class Person(Policy):
-    """Holds when first asked, for a while."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def holds(self) -> bool:
-        self.asked += 1
-        return self.asked < 5
-
-
-def test_a_person_sets_the_pace_and_can_hold(monkeypatch):
-    person = Person()
-    pace, began = Pace(person, rate=20), time.monotonic()
-    pace.begin({})
-    for _ in range(4):
-        pace.step(STEP)
-    assert 0.2 <= time.monotonic() - began < 1.5
-    assert person.asked > 5
-    monkeypatch.setattr("rldg.rollout.pace.LONGEST_HOLD", 0.0)
-    person.asked = -100
-    with pytest.raises(RldgError, match="held for more than"):
-        pace.step(STEP)

@@ -5,6 +5,7 @@ reproducible, and a round that was in the air when something died is repeated to
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from rldg.engines import WorkerError
 from rldg.env.robot_env import RobotEnv
+from rldg.errors import DiscardedError
 from rldg.policies.base import Policy
 from rldg.resolve import load_policy, under_operator
 from rldg.rollout import Episode, rollout
@@ -51,10 +53,11 @@ class Actor:
     seed: int
     code: str = field(default_factory=code_version)  # of the learner
     _env: Any = field(default=None, repr=False, compare=False)
+    _operated: Any = field(default=None, repr=False, compare=False)  # the exploring policy, and who takes over
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leaves the environment behind."""
-        return {**self.__dict__, "_env": None}
+        """Leaves environment and operator behind."""
+        return {**self.__dict__, "_env": None, "_operated": None}
 
     def __call__(self, share: Share) -> bytes:
         """The packed answer. Raises `WorkerError` if this machine has another version of the code than the learner."""
@@ -71,12 +74,18 @@ class Actor:
 
     def _demonstrate(self, request: Arrays) -> Arrays:
         operator = load_policy(self.config.operator or DEMONSTRATOR)
-        return self._columns(request[DEMONSTRATE], self._episodes(DEMONSTRATE, operator, request))
+        try:
+            return self._columns(request[DEMONSTRATE], self._episodes(DEMONSTRATE, operator, request))
+        finally:
+            operator.close()
 
     def _explore(self, request: Arrays) -> Arrays:
         policy: Policy = self._specialist(request, "actor.", stochastic=True)
         if self.config.operator:
-            policy = under_operator(policy, self.config.operator)
+            if self._operated is None:  # a person's device stays open from round to round
+                self._operated = under_operator(policy, self.config.operator)
+            self._operated.base = policy
+            policy = self._operated
         return self._columns(request[EXPLORE], self._episodes(EXPLORE, policy, request))
 
     def _try(self, request: Arrays) -> Arrays:
@@ -95,7 +104,10 @@ class Actor:
     def _episodes(self, kind: str, policy: Policy, request: Arrays) -> Iterable[Episode]:
         for number in request[kind].tolist():
             seed = scene_seed(self.seed, kind, number)
-            yield rollout(self._env, policy, seed)
+            while True:
+                with suppress(DiscardedError):  # the operator asks for another try
+                    yield rollout(self._env, policy, seed)
+                    break
 
     def _columns(self, numbers: np.ndarray, episodes: Iterable[Episode]) -> Arrays:
         episodes, spec = list(episodes), AgentSpec.of(self.config, self.task)
