@@ -30,11 +30,13 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
 }
 
 
-def configured(algorithm: str, options: Mapping[str, Any] | None = None) -> SpecialistConfig:
-    """The configuration of an algorithm, with options where it sets none of its own.
+def configured(algorithm: str, options: Mapping[str, Any] | None = None, **changes: Any) -> SpecialistConfig:
+    """The configuration of an algorithm: `options` where it sets none of its own, and `changes` above all.
 
     Raises `UnknownNameError` for an unknown algorithm.
     """
     if algorithm not in ALGORITHMS:
         raise UnknownNameError("algorithm", algorithm, ALGORITHMS)
-    return replace(SpecialistConfig(), **{"algorithm": algorithm, **(options or {}), **ALGORITHMS[algorithm]})
+    return replace(
+        SpecialistConfig(), **{"algorithm": algorithm, **(options or {}), **ALGORITHMS[algorithm], **changes}
+    )

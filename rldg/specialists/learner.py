@@ -49,7 +49,7 @@ class Learner:
         return len(self.replay.prior)
 
     @property
-    def acting(self) -> AgentState:
+    def acting(self) -> Any:
         """The state of the agent that acts."""
         return self._state
 
@@ -109,13 +109,13 @@ class Learner:
         self._generator.bit_generator.state = json.loads(str(arrays["generator"]))
 
 
-def saved(prefix: str, state: AgentState) -> Arrays:
+def saved(prefix: str, state: Any) -> Arrays:
     """The leaves of an agent's state by name."""
     leaves = jax.tree_util.tree_leaves_with_path(state)
     return {f"{prefix}{jax.tree_util.keystr(path)}": np.array(leaf) for path, leaf in leaves}
 
 
-def restored(prefix: str, state: AgentState, arrays: Mapping[str, np.ndarray]) -> AgentState:
+def restored(prefix: str, state: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     """Inverse of `saved`, for a state like `state`."""
     return jax.tree_util.tree_map_with_path(
         lambda path, _: jax.numpy.array(arrays[f"{prefix}{jax.tree_util.keystr(path)}"]), state
