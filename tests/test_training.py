@@ -84,7 +84,7 @@ def test_updates_follow_steps_by_the_ratio_that_was_asked_for(undisturbed):
         assert after["updates"] == allowed // SHORT.updates_per_call * SHORT.updates_per_call
 
 
-def train_and_die(folder: Path, deaths: int) -> None:
+def train_and_die(folder: Path, deaths: int, overwrite: bool) -> None:
     """What is supervised: a training whose process is killed a few times after its first checkpoint."""
     from rldg.specialists.checkpoint import Checkpoints
 
@@ -98,13 +98,13 @@ def train_and_die(folder: Path, deaths: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(Checkpoints, "save", save_then_die)  # noqa: B010
-    train(point_task(), folder, SHORT, seed=3, make_env=point_env)
+    train(point_task(), folder, SHORT, seed=3, make_env=point_env, overwrite=overwrite)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_killed_learner_is_reported_and_goes_on_to_the_same_bits(undisturbed, tmp_path):
-    supervise.supervised(train_and_die, tmp_path, [tmp_path, 2])
+    supervise.supervised(train_and_die, tmp_path, [tmp_path, 2, True], [tmp_path, 2, False])
     assert (tmp_path / "train.log").read_text().count("The learner was killed by signal 9") == 2
     assert_same(tmp_path, undisturbed)
 
@@ -119,12 +119,12 @@ def refuse() -> None:
 
 def test_a_learner_that_dies_before_it_saves_anything_is_given_up(tmp_path):
     with pytest.raises(TrainingError, match="killed by signal 9, 3 times without a checkpoint"):
-        supervise.supervised(die, tmp_path, [])
+        supervise.supervised(die, tmp_path, [], [])
 
 
 def test_what_the_learner_raises_comes_out_as_it_is(tmp_path):
     with pytest.raises(UnknownNameError, match="Did you mean 'apple'"):
-        supervise.supervised(refuse, tmp_path, [])
+        supervise.supervised(refuse, tmp_path, [], [])
 
 
 @pytest.mark.timeout(300)

@@ -11,7 +11,7 @@ The same command continues a training that was interrupted.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -85,7 +85,7 @@ def main(args: Args) -> int:
     load_task(args.task)
     from rldg.specialists.supervise import supervised
 
-    supervised(train_here, args.out, [args])
+    supervised(train_here, args.out, [args], [replace(args, overwrite=False)])
     result = json.loads((args.out / "stage.json").read_text(encoding="utf-8"))["result"]
     text = (
         f"{args.out}: {'confirmed' if result['confirmed'] else 'not confirmed'} with {result['successes_in_a_row']} "

@@ -21,8 +21,10 @@ STOP_SECONDS = 30.0  # for it to end by itself when it is interrupted
 CHECKPOINTS = "checkpoints"
 
 
-def supervised(run: Callable[..., Any], out: Path, arguments: Sequence[Any]) -> None:
+def supervised(run: Callable[..., Any], out: Path, arguments: Sequence[Any], again: Sequence[Any]) -> None:
     """Calls `run(*arguments)`, a training in the run folder `out`, in a process that may be killed.
+
+    Once it has saved something it is called with `again`, which must not ask for a run to be replaced.
 
     Whatever kills it (a kill -9, too little memory) is reported at once; it then goes on from its last checkpoint.
 
@@ -34,8 +36,10 @@ def supervised(run: Callable[..., Any], out: Path, arguments: Sequence[Any]) -> 
     while (status := _once(run, arguments)) != 0:
         if status > 0:
             raise TrainingError(f"The learner's process ended with status {status}; why is said above.")
-        killed = killed + 1 if _saved(out) == before else 1
-        before = _saved(out)
+        saved = _saved(out)
+        if saved and saved != before:
+            killed, arguments = 0, again
+        killed, before = killed + 1, saved
         what = f"The learner was killed by signal {-status}"
         if killed == ATTEMPTS:
             raise TrainingError(f"{what}, {ATTEMPTS} times without a checkpoint between: is there enough memory?")
