@@ -1,5 +1,6 @@
 """`MujocoRobot`: the Franka in simulation, and what it handles."""
 
+import math
 from collections.abc import Sequence
 
 import mujoco
@@ -34,7 +35,6 @@ class MujocoRobot:
         self._scratch = mujoco.MjData(self.model)
         self._randomiser = SceneRandomiser(self.model, task.sim)
         self._substeps = round(1 / (task.rate * task.sim.timestep))
-        self._filter = 1 - np.exp(-1 / (task.rate * CHUNKS * WRENCH_TIME_CONSTANT))
         self._geometry, self._grasps = task.sim.geometry, task.gripper == "binary"
         self._tip = self._geometry.tip
         self._workpiece: Workpiece = (
@@ -82,17 +82,26 @@ class MujocoRobot:
 
     def move(self, pose: np.ndarray, gripper: float) -> None:
         """Steps the physics for one control period towards `pose`, the fingers opening or closing."""
+        self.command(pose, gripper)
+        for steps in self._chunks:
+            self.advance(steps)
+
+    def command(self, pose: np.ndarray, gripper: float) -> None:
+        """Sets the pose and the gripper's command that `advance` goes on towards."""
         self.data.ctrl[SPRINGS] = impedance.setpoint(pose)
         if self._grasps:
             self.data.ctrl[GRIP] = 2 * gripper - 1
-        exerted, sunk = self.data.actuator_force, None
-        for steps in self._chunks:
-            mujoco.mj_step(self.model, self.data, nstep=steps)
-            # Quasi-static estimate, as an impedance-controlled arm has it: contact balances what the controller exerts.
-            self._wrench += self._filter * (-exerted[SPRINGS] - exerted[DAMPERS] - self._wrench)
-            sunk = self._workpiece.penetration()
-            if sunk is not None:
-                self._penetration = max(self._penetration, sunk)
+
+    def advance(self, steps: int) -> None:
+        """Takes `steps` steps of physics, a small part of a control period, then samples contact and wrench."""
+        mujoco.mj_step(self.model, self.data, nstep=steps)
+        exerted = self.data.actuator_force
+        # Quasi-static estimate, as an impedance-controlled arm has it: contact balances what the controller exerts.
+        share = 1 - math.exp(-steps * self.model.opt.timestep / WRENCH_TIME_CONSTANT)
+        self._wrench += share * (-exerted[SPRINGS] - exerted[DAMPERS] - self._wrench)
+        sunk = self._workpiece.penetration()
+        if sunk is not None:
+            self._penetration = max(self._penetration, sunk)
         self._touching = sunk is not None
 
     def state(self) -> RobotState:
