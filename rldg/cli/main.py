@@ -30,7 +30,7 @@ VERBS = {
     "evaluate": "run a policy on locked scenes: success, cycle time, failures, videos",
     "compare": "compare two evaluations of the same scenes: the paired difference and its interval",
     "report": "write one self-contained HTML page about a folder of runs",
-    "serve": "put a policy, or a person at a browser, behind a socket",
+    "serve": "put a policy, a simulated station, or a person at a browser behind a socket",
     "predict": "show one recorded frame to a policy and print the actions it answers with",
 }
 
