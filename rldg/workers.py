@@ -44,6 +44,7 @@ class EpisodeRunner:
     policy: str  # what `rldg.resolve.load_policy` takes
     base_seed: int = 0
     cameras: bool = True
+    station: str = "sim"  # a station's name or the path of a YAML
     stochastic: bool = False
     operator: str = ""  # who teleoperates or takes over, for the metadata
     subscribers: Callable[[int], Iterable[Subscriber]] | None = None
@@ -60,11 +61,11 @@ class EpisodeRunner:
         if self._made is None:
             from rldg.env.robot_env import RobotEnv
             from rldg.resolve import load_policy
-            from rldg.tasks import load_task
+            from rldg.tasks import load_station, load_task
 
             task, policy = load_task(self.task), load_policy(self.policy, stochastic=self.stochastic)
             self._check({"task": task.hash, "policy": policy.metadata.weight_hash, "code": code_version()})
-            self._made = RobotEnv(task, cameras=self.cameras), policy
+            self._made = RobotEnv(task, load_station(self.station), cameras=self.cameras), policy
         env, policy = self._made
         seed = episode_seed(self.base_seed, index)
         name = f"{env.task.name}-{policy.metadata.kind}-{self.base_seed}-{index:05d}"

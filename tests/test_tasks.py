@@ -15,6 +15,7 @@ from rldg.errors import RldgError, TaskFileError, UnknownNameError
 from rldg.policies.expert import Expert
 from rldg.rollout import rollout
 from rldg.tasks import Station, Task, load_station, load_task, task_names
+from rldg.tasks.box import Box
 from rldg.tasks.conditions import Bounds
 from rldg.tasks.document import Document
 from rldg.tasks.geometry.connector import Connector, Handle
@@ -23,7 +24,6 @@ from rldg.tasks.scene import Randomisation, SimulatedScene, Start
 from rldg.tasks.station import CameraMount
 from rldg.tasks.task import (
     ActionScale,
-    Box,
     CameraView,
     InsertionDepth,
     JudgedByClassifier,

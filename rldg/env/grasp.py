@@ -3,7 +3,7 @@
 import numpy as np
 
 from rldg.env.types import Observation
-from rldg.tasks.task import Box
+from rldg.tasks.box import Box
 
 HELD = 0.02  # metres between tool and grasp frame within which closed fingers hold an object
 BEYOND = 0.03  # metres outside the workspace at which nothing can be reached any more

@@ -1,5 +1,6 @@
 """`RobotEnv`: a task on a robot, as a Gymnasium environment."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +13,11 @@ from rldg.env.grasp import GraspMonitor
 from rldg.env.referee import MakeJudge, Referee
 from rldg.env.types import (
     ACTION_DIMENSION,
+    FAULT,
     PRIVILEGED_PARTS,
     STATE_PARTS,
     ActionContract,
+    KnownPoses,
     Observation,
     StepInfo,
     checked_action,
@@ -23,12 +26,15 @@ from rldg.env.types import (
 )
 from rldg.env.workspace import clip_to_box
 from rldg.robots.base import Robot, RobotState
+from rldg.robots.stops import RobotFault, RobotStop
 from rldg.tasks import load_station
 from rldg.tasks.station import Station
 from rldg.tasks.task import Task
 
 JAM_STEPS = 10  # a time-out counts as a jam if the plug touched and stood still for this many steps
 JAM_TRAVEL = 0.001  # metres
+
+logger = logging.getLogger(__name__)
 
 
 class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
@@ -104,9 +110,16 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
     def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Carries out one normalised action (7) for one control period; the twist starts from the measured pose.
 
-        Raises `ActionError` if the action is not seven finite numbers.
+        A robot that has to stop ends the episode with its reason. Raises `ActionError` if the action is not seven
+        finite numbers.
         """
         action = checked_action(action)
+        try:
+            return self._step(action)
+        except RobotStop as stop:
+            return self._stopped(action, stop)
+
+    def _step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         metric = self._contract.to_metric(action)
         if self.task.gripper == "binary":
             self._gripper = gripper_command(float(action[6]), self._gripper)
@@ -144,6 +157,19 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
         )
         return observation, float(success), terminated, truncated, {"step": info}
 
+    def _stopped(self, action: np.ndarray, stop: RobotStop) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """The last step of an episode that the robot ended: nothing new is seen, and little is certain."""
+        logger.warning("The episode ends: %s", stop)
+        metric = self._contract.to_metric(action)
+        metric[6] = self._gripper
+        info = StepInfo(
+            raw_state=raw_state(self._state),
+            action=metric,
+            base_action=np.append(geometry.rotate_twist(self._state.pose, metric[:6]), metric[6]).astype(np.float32),
+            failure_reason=(FAULT if isinstance(stop, RobotFault) else "") + stop.reason,
+        )
+        return self._seen, 0.0, stop.terminal, not stop.terminal, {"step": info}
+
     def _time_out_reason(self) -> str:
         if self._grasp is not None and self._grasp.dropped:
             return "dropped"
@@ -156,11 +182,12 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
             "tcp_pose": geometry.compose(self._origin, state.pose).astype(np.float32),
             "tcp_vel": geometry.unrotate_twist(state.pose, state.velocity).astype(np.float32),
         }
-        return {
+        self._seen: Observation = {
             "state": relative,
             "images": {camera: self._look()[camera] for camera in self.camera_sizes},
             "privileged": self._privileged(state),
         }
+        return self._seen
 
     def _privileged(self, state: RobotState) -> dict[str, np.ndarray]:
         target = self.robot.target()
@@ -172,7 +199,7 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
                 "object_in_tcp": geometry.relative(state.pose, held),
                 "object_in_target": geometry.relative(target, held),
             }
-        return {name: pose.astype(np.float32) for name, pose in poses.items()}
+        return KnownPoses({name: pose.astype(np.float32) for name, pose in poses.items()})
 
     def _look(self) -> dict[str, np.ndarray]:
         """Every camera's picture of this step, taken when the first of judge and policy asks."""
@@ -201,6 +228,10 @@ def raw_state(state: RobotState) -> dict[str, np.ndarray]:
 
 
 def _make_robot(task: Task, station: Station, cameras: Sequence[str]) -> Robot:
+    if station.backend == "franka":
+        from rldg.robots.franka_robot import FrankaRobot
+
+        return FrankaRobot(task, station, cameras)
     from rldg.robots.mujoco_robot import MujocoRobot  # MuJoCo is heavy, and a physical station does not need it
 
     return MujocoRobot(task, station, cameras)

@@ -8,6 +8,7 @@ from rldg import geometry
 from rldg.env.classifier_judge import Look, classifier_judge
 from rldg.env.conditions import ConditionsJudge
 from rldg.env.operator import OperatorJudge, TerminalKey
+from rldg.env.measured_depth import MeasuredDepthJudge
 from rldg.env.placed import PlacedJudge, let_go
 from rldg.env.types import Observation
 from rldg.errors import RldgError
@@ -109,6 +110,8 @@ def _true_judge(task: Task, criterion: GroundTruth, ground_truth: bool) -> Judge
     match criterion:
         case InsertionDepth() if ground_truth and task.sim is not None:
             return DepthJudge(criterion, task.sim.geometry.full_depth)
+        case InsertionDepth(released=False) if task.sim is not None and task.gripper == "fixed":
+            return MeasuredDepthJudge(criterion, task.sim.geometry)
         case Placed() if ground_truth and task.gripper == "binary":
             return PlacedJudge(criterion)
         case PoseThreshold():

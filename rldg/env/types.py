@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from gymnasium.utils.env_checker import data_equivalence
 
-from rldg.errors import ActionError
+from rldg.errors import ActionError, ContractError
 from rldg.tasks.task import Task
 
 # Parts by group, float32 but for images. The group `state` holds `tcp_pose` of 7 numbers, `tcp_vel` of 6, `tcp_force`
@@ -25,12 +25,23 @@ STATE_SIZE = sum(STATE_PARTS.values())
 PRIVILEGED_PARTS = {"tcp_in_target": 7, "object_in_tcp": 7, "object_in_target": 7}
 
 ACTION_DIMENSION = 7
+FAULT = "fault_"  # how the failure reasons begin that are faults of the set-up and say nothing about the policy
 GRIPPER_DEADBAND = 0.5  # an action[6] of less than this in size leaves the gripper as it is (SERL's threshold)
 
 
 def privileged_parts(task: Task) -> tuple[str, ...]:
     """Names of the privileged parts that `task` has in simulation: those of an object only where one is grasped."""
     return tuple(PRIVILEGED_PARTS) if task.gripper == "binary" else ("tcp_in_target",)
+
+
+class KnownPoses(dict[str, np.ndarray]):
+    """The group `privileged`; who asks for what a station cannot know is refused with a sentence."""
+
+    def __missing__(self, name: str) -> np.ndarray:
+        raise ContractError(
+            f"The policy needs '{name}', which only simulation knows, and this station gives {sorted(self)} only; "
+            f"train one that acts on pictures."
+        )
 
 
 def gripper_command(action: float, before: float) -> float:
@@ -93,7 +104,7 @@ class StepInfo:
     base_action: np.ndarray = field(default_factory=lambda: np.zeros(7, np.float32))  # the same in the base frame
     success: bool = False  # by whom the task says
     truth: bool | None = None  # by the simulator, where another judges (a classifier, an operator); None: unknown
-    failure_reason: str = ""  # "", "time_out", "jam", "dropped" or "force_limit"; set on an episode's last step
+    failure_reason: str = ""  # "", "time_out", "jam", "dropped", "force_limit", "jump" ...; set on the last step
     insertion_depth: float = 0.0  # metres, simulation only
     penetration: float = 0.0  # deepest contact so far in this episode [m], simulation only
 

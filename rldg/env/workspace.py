@@ -3,7 +3,7 @@
 import numpy as np
 
 from rldg import geometry
-from rldg.tasks.task import Box
+from rldg.tasks.box import Box
 
 
 def clip_to_box(pose: np.ndarray, target: np.ndarray, box: Box) -> np.ndarray:

@@ -56,7 +56,8 @@ class FaultTolerant:
     def __call__(self, index: int) -> Episode | Fault:
         """The episode of scene number `index`, or why there is none."""
         try:
-            return self.run_episode(index)
+            episode = self.run_episode(index)
+            return Fault(index, episode.fault) if episode.fault else episode
         except RldgError:
             raise
         except Exception as error:
@@ -91,8 +92,8 @@ def evaluate(
         inputs: name -> hash of what the policy came from.
         overwrite: whether to replace what `out` holds.
 
-    An exception that is no `RldgError` (a dead worker, a failed renderer) is an infrastructure fault: the scene is
-    tried again, and if it faults again it is counted apart and is in no success rate.
+    An exception that is no `RldgError` (a dead worker, a failed renderer), or a robot that faults, is an
+    infrastructure fault: the scene is tried again, and if it faults again it is counted apart and is in no success rate.
 
     Raises:
         InfrastructureError: when no scene at all could be tried.

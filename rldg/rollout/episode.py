@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rldg.env.types import FAULT
+
 
 @dataclass(frozen=True)
 class EpisodeMetadata:
@@ -59,6 +61,12 @@ class Episode:
     def __len__(self) -> int:
         """Number of control steps T."""
         return len(self.reward)
+
+    @property
+    def fault(self) -> str:
+        """What failed in the set-up, such as the network, if that ended the episode; else ""."""
+        reason = self.metadata.failure_reason
+        return reason if reason.startswith(FAULT) else ""
 
     @property
     def success(self) -> bool:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from rldg.tasks.box import Box
 from rldg.tasks.conditions import Conditions, SomeConditions
 from rldg.tasks.gains import Gains
 from rldg.tasks.model import FrozenModel, Vector3, Vector6
@@ -16,19 +17,6 @@ class ActionScale(FrozenModel):
 
     translation: float = Field(gt=0, le=0.1, description="metres per step")
     rotation: float = Field(gt=0, le=1.0, description="radians per step")
-
-
-class Box(FrozenModel):
-    """Bounds of a pose relative to the target pose, in the target frame: x y z [m], roll pitch yaw [rad]."""
-
-    low: Vector6
-    high: Vector6
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "Box":
-        if any(low > high for low, high in zip(self.low, self.high, strict=True)):
-            raise ValueError(f"low {self.low} must not exceed high {self.high}")
-        return self
 
 
 class InsertionDepth(FrozenModel):
