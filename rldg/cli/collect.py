@@ -15,6 +15,7 @@ import tyro
 from tqdm import tqdm
 
 from rldg.cli.output import emit, table
+from rldg.cli.station import check_workers
 from rldg.errors import UsageError
 from rldg.tasks import load_task
 
@@ -36,6 +37,8 @@ class Args:
     episodes: int
     # Folder of the data set; one that ends in NAME/1.0.0 can also be found by name, see docs/data.md.
     out: Path
+    # Where: a station's name, or the path of its YAML (docs/station.md).
+    station: str = "sim"
     # Count successes only towards --episodes; the failures in between are kept and labelled.
     count_successes: bool = False
     # Let a specialist sample its actions instead of taking the most likely ones.
@@ -81,10 +84,12 @@ def main(args: Args) -> int:
         args.task,
         args.policy,
         base_seed=args.seed,
+        station=args.station,
         stochastic=args.stochastic,
         operator=args.operator,
         expected={**inputs, "code": code_version()},
     )
+    check_workers(args.station, args.workers)
     engine = make_engine(args.engine, args.workers, args.ray_address)
     how = {"count_successes": args.count_successes, "engine": engine, "timeout": args.episode_timeout}
     about = {"task": task.name, "policy": policy.kind, "out": args.out}
@@ -94,6 +99,8 @@ def main(args: Args) -> int:
         emit({**about, "dry_run": True, **asdict(expected), "bytes_free": free}, args.json, _predicted(expected, free))
         return 0
     configuration: dict[str, Any] = {"task": task.name, "policy": policy.kind, "stochastic": args.stochastic}
+    if args.station != "sim":
+        configuration["station"] = args.station
     if args.operator:
         configuration["operator"] = args.operator
     result = collect(

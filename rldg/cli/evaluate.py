@@ -11,6 +11,7 @@ from pathlib import Path
 import tyro
 
 from rldg.cli.output import emit, table
+from rldg.cli.station import check_workers, is_simulated
 from rldg.errors import UsageError
 from rldg.tasks import load_task
 
@@ -25,10 +26,12 @@ class Args:
     policy: str
     # Folder of the results.
     out: Path
+    # Where: a station's name, or the path of its YAML (docs/station.md).
+    station: str = "sim"
     # Scenes per task, counted from the first locked one.
     episodes: int = 100
-    # Processes that roll out.
-    workers: int = os.cpu_count() or 1
+    # Processes that roll out; 0 for one per processor, or one in all on a physical station.
+    workers: int = 0
     # Successes to film per task, and failures; 0 renders no more than the policy needs.
     videos: int = 3
     # Replace what `out` holds.
@@ -39,8 +42,8 @@ class Args:
 
 def main(args: Args) -> int:
     """Exit status 0 when every task was evaluated, whatever the success."""
-    if not args.tasks or args.episodes < 1 or args.workers < 1 or args.videos < 0:
-        raise UsageError("Give at least one task, one episode and one worker, and no negative number of videos.")
+    if not args.tasks or args.episodes < 1 or args.workers < 0 or args.videos < 0:
+        raise UsageError("Give at least one task, one episode, and no negative number of workers or videos.")
     tasks = {text: load_task(text) for text in args.tasks}
     if len({task.name for task in tasks.values()}) < len(args.tasks):
         raise UsageError("Each task can be evaluated once per command.")
@@ -48,10 +51,13 @@ def main(args: Args) -> int:
     from rldg.resolve import load_policy
     from rldg.workers import EpisodeRunner
 
+    workers = args.workers or (os.cpu_count() or 1 if is_simulated(args.station) else 1)
+    check_workers(args.station, workers)
     acting = load_policy(args.policy)
-    if acting.real_time and args.workers != 1:
+    if acting.real_time and workers != 1:
         raise UsageError("A person acts in one episode at a time: --workers 1.")
     about = acting.metadata
+    place = {} if args.station == "sim" else {"station": args.station}
     summaries = []
     for text, task in tasks.items():
         summaries.append(
@@ -61,13 +67,15 @@ def main(args: Args) -> int:
                     args.policy,
                     EVALUATION_SEED,
                     cameras=bool(args.videos or about.image_sizes or acting.real_time),
+                    station=args.station,
                 ),
                 args.out / task.name if len(tasks) > 1 else args.out,
                 args.episodes,
                 task=task,
                 policy=args.policy,
-                workers=args.workers,
+                workers=workers,
                 videos=args.videos,
+                configuration=place,
                 inputs={"policy": about.weight_hash},
                 overwrite=args.overwrite,
             )

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import tyro
 
 from rldg.cli.output import emit
+from rldg.cli.station import check_workers
 from rldg.errors import TaskFileError, UnknownNameError, UsageError
 from rldg.specialists.config import SpecialistConfig
 from rldg.specialists.recipes import recipe
@@ -44,6 +45,8 @@ class Args:
     # What options that are not given stand for: state, grasp, state-hil-serl, pixels or pixels-resnet10; by default
     # what suits the task.
     recipe: str = ""
+    # Where it explores: a station's name, or the path of its YAML (docs/station.md).
+    station: str = "sim"
     # Replace what another configuration left in the run folder.
     overwrite: bool = False
     # Print one JSON line last on standard output.
@@ -82,6 +85,7 @@ def main(args: Args) -> int:
     """Exit status 0 with a specialist, 1 when the budget ended before any candidate had succeeded."""
     if args.actors < 1:
         raise UsageError("--actors counts from 1.")
+    check_workers(args.station, args.actors)
     load_task(args.task)
     from rldg.specialists.supervise import supervised
 
@@ -107,4 +111,5 @@ def train_here(args: Args) -> None:
         from rldg.ray_engine import RayEngine
 
         engine = RayEngine(args.actors, args.ray_address, {ROBOT: 1})
-    train(load_task(args.task), args.out, args.config, args.seed, overwrite=args.overwrite, engine=engine)
+    how = {"overwrite": args.overwrite, "engine": engine, "station": args.station}
+    train(load_task(args.task), args.out, args.config, args.seed, **how)

@@ -93,7 +93,7 @@ def evaluate(
         overwrite: whether to replace what `out` holds.
 
     An exception that is no `RldgError` (a dead worker, a failed renderer), or a robot that faults, is an
-    infrastructure fault: the scene is tried again, and if it faults again it is counted apart and is in no success rate.
+    infrastructure fault: the scene is tried again, and if it faults again it is counted apart, in no success rate.
 
     Raises:
         InfrastructureError: when no scene at all could be tried.

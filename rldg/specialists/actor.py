@@ -26,6 +26,7 @@ from rldg.specialists.replay import joined, transitions
 from rldg.specialists.rounds import DEMONSTRATE, EXPLORE, KINDS, NUMBERS, ROUND, TRANSITIONS, TRY, Share
 from rldg.specialists.spec import AgentSpec
 from rldg.stage import code_version
+from rldg.tasks import load_station
 from rldg.tasks.task import Task
 
 MakeEnv = Callable[[Task], RobotEnv]
@@ -38,9 +39,9 @@ def scene_seed(run_seed: int, kind: str, number: int) -> int:
     return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
 
 
-def simulated_environment(task: Task, cameras: tuple[str, ...] = ()) -> RobotEnv:
-    """The task on its robot, with these cameras."""
-    return RobotEnv(task, cameras=cameras)
+def environment(task: Task, cameras: tuple[str, ...] = (), station: str = "sim") -> RobotEnv:
+    """The task on the robot of a station (its name, or the path of its YAML), with these cameras."""
+    return RobotEnv(task, load_station(station), cameras)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rldg.engines import Engine, LocalEngine
-from rldg.specialists.actor import Actor, MakeEnv, simulated_environment
+from rldg.specialists.actor import Actor, MakeEnv, environment
 from rldg.specialists.actors import Actors
 from rldg.specialists.arrays import Tree
 from rldg.specialists.candidate import Tried
@@ -42,6 +42,7 @@ def train(
     seed: int = 0,
     *,
     overwrite: bool = False,
+    station: str = "sim",
     make_env: MakeEnv | None = None,
     engine: Engine | None = None,
 ) -> SpecialistPolicy:
@@ -58,6 +59,7 @@ def train(
         config: algorithm, sizes, rates and budget; by default the task's `recipe`.
         seed: of scenes, demonstrations, weights and draws.
         overwrite: whether to replace another run in `out`.
+        station: where the actors are: a station's name, or the path of its YAML.
         make_env: the environment, made in the actors' processes; a picklable function. By default the
             task's own, with the cameras that the agent sees through.
         engine: where the actors are, and how many; one process of this machine by default.
@@ -68,7 +70,7 @@ def train(
     """
     config = config or recipe(task)
     cameras = tuple(name for name, _ in AgentSpec.of(config, task).cameras)
-    make_env = make_env or partial(simulated_environment, cameras=cameras)
+    make_env = make_env or partial(environment, cameras=cameras, station=station)
     configuration = {"task": task.name, "task_hash": task.hash, **dataclasses.asdict(config)}
     with stage(out, "train", configuration, seed=seed, overwrite=overwrite) as current, journal(out):
         if not current.finished:
