@@ -31,6 +31,7 @@ VERBS = {
     "compare": "compare two evaluations of the same scenes: the paired difference and its interval",
     "report": "write one self-contained HTML page about a folder of runs",
     "serve": "put a policy, a simulated station, or a person at a browser behind a socket",
+    "robot": "set a physical station up: its file, checks, cameras, target",
     "predict": "show one recorded frame to a policy and print the actions it answers with",
 }
 

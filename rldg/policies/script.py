@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rldg import geometry
-from rldg.env.types import Observation
+from rldg.env.types import KnownPoses, Observation
 from rldg.tasks.task import InsertionDepth, Task
 
 ENTERED = 0.002  # depth at which something counts as past the lead-in of what it goes into [m]
@@ -62,7 +62,7 @@ class Script:
 
     def stage(self, observation: Observation) -> Stage:
         """What to do now; called once per control step."""
-        privileged = {name: pose.astype(np.float64) for name, pose in observation["privileged"].items()}
+        privileged = KnownPoses({name: pose.astype(np.float64) for name, pose in observation["privileged"].items()})
         if not self._grasps:
             pose = privileged["tcp_in_target"]
             return Stage("insert", pose, self._mouth - self._margin, self._mouth + ENTERED, gripper=-1)

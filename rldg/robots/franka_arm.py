@@ -16,7 +16,7 @@ from rldg.tasks.gains import Gains
 from rldg.tasks.station import Station
 
 STUCK_STEPS = 10  # commands in a row that an arm ignores, in contact with nothing, before a reflex is what stops it
-STUCK_WAY, STUCK_OFF, STUCK_FORCE = 1e-4, 0.004, 2.0  # moved [m], away from the set-point [m], met [N]
+STUCK_WAY, STUCK_OFF, STUCK_FORCE = 1e-4, 0.002, 2.0  # moved [m], away from the set-point [m], met [N]
 
 logger = logging.getLogger(__name__)
 

@@ -44,7 +44,6 @@ class SimulatedArm:
         self.rate = task.rate
         self._generator = np.random.default_rng(seed)
         self._steps = max(1, round(SLICE / self.robot.model.opt.timestep))
-        self._tool = self.robot.model.body("tool").id
         self._lock = threading.RLock()
         self._gains = task.compliance
         self._impedance, self._reflex_until = True, 0.0
@@ -110,7 +109,7 @@ class SimulatedArm:
             self._settle()
 
     def push(self, newtons: float, seconds: float) -> None:
-        """Something pushes the hand along the base's x axis."""
+        """The arm feels a push on its hand along the base's x axis, and is not moved by it."""
         with self._lock:
             self._push, self._push_until = newtons, time.monotonic() + seconds
 
@@ -156,7 +155,7 @@ class SimulatedArm:
         return time.monotonic() < self._push_until
 
     def _measured(self) -> RobotState:
-        """The robot estimates its wrench from what the controller exerts, whose clips hide most of a push."""
+        """The simulated robot's wrench, which is an estimate from what its controller exerts; or the push."""
         state = self.robot.state()
         if not self._pushed():
             return state
@@ -198,7 +197,6 @@ class SimulatedArm:
                     self._drive_joints()
                 else:
                     with self._lock:
-                        self.robot.data.xfrc_applied[self._tool, 0] = self._push if self._pushed() else 0.0
                         self.robot.advance(self._steps)
                 due += duration
             time.sleep(max(0.0, due - time.monotonic()))

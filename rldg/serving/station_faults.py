@@ -18,7 +18,7 @@ class Fault(BaseModel):
     `latency`: requests wait `amount` seconds. `lost_request`: they are neither carried out nor answered. `lost_reply`:
     they are carried out and not answered. `late_reply`: they are carried out and answered `amount` seconds later.
     `error`: status 500. These hit each request with `probability`. `reflex`: the arm's own protection stops it.
-    `push`: something pushes the hand with `amount` newtons along the base's x axis. `frozen_camera`: `camera` (every
+    `push`: the arm feels `amount` newtons on its hand along the base's x axis. `frozen_camera`: `camera` (every
     one if "") sends nothing.
     """
 
