@@ -164,7 +164,9 @@ def survive(args: Args) -> dict[str, Any]:
         began, number = time.monotonic(), 0
         while time.monotonic() - began < args.faults:
             for _ in range(generator.integers(0, 3)):
-                fault = FAULTS[generator.integers(len(FAULTS))] | {"seconds": float(generator.uniform(0.2, 6))}
+                fault: dict[str, Any] = FAULTS[generator.integers(len(FAULTS))] | {
+                    "seconds": float(generator.uniform(0.2, 6))
+                }
                 send_fault(station, fault)
                 kinds[fault["kind"]] += 1
             started = time.monotonic()

@@ -41,7 +41,12 @@ class Pace:
         return time.monotonic() * self._speed if self._speed else self._ticks * self.period
 
     def mark(self) -> None:
-        """Notes that a command goes out now; the intervals between marks are what `timing` tells of."""
+        """Notes that a command goes out now; the intervals between marks are what `timing` tells of.
+
+        A clock that waits for commands has none.
+        """
+        if not self._speed:
+            return
         now = time.monotonic()
         if self._marked is not None:
             self._intervals.append(now - self._marked)

@@ -60,9 +60,7 @@ def main(args: Args) -> int:
         client.close()
     moved = float(np.ptp(np.array(poses)[:, :3], axis=0).max())
     if moved > STILL:
-        raise RldgError(
-            f"The tool moved by {1000 * moved:.1f} mm while its pose was read; hold it still."
-        )
+        raise RldgError(f"The tool moved by {1000 * moved:.1f} mm while its pose was read; hold it still.")
     pose = np.mean(poses, axis=0)
     pose[3:] /= np.linalg.norm(pose[3:])
     write_target(args.station, [round(float(part), 6) for part in pose], args.task)
