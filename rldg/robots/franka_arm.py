@@ -68,6 +68,8 @@ class FrankaArm:
             measured: where the arm is (7).
             opening: 0 closed or 1 open; None leaves the gripper as it is.
         """
+        if self.station.safety.dry_run:
+            measured = self._commanded  # as if it had followed
         self._notice_reflex(measured)
         self.guard.check()
         try:
@@ -79,7 +81,7 @@ class FrankaArm:
             self.gripper.command(opening, self.pace.now())
         self.pace.mark()
         self.guard.command(goal)
-        self._commanded = measured if self.station.safety.dry_run else goal
+        self._commanded = goal
         self.pace.wait()
         self.guard.check()
 

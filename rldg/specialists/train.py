@@ -72,6 +72,8 @@ def train(
     cameras = tuple(name for name, _ in AgentSpec.of(config, task).cameras)
     make_env = make_env or partial(environment, cameras=cameras, station=station)
     configuration = {"task": task.name, "task_hash": task.hash, **dataclasses.asdict(config)}
+    if station != "sim":
+        configuration["station"] = station
     with stage(out, "train", configuration, seed=seed, overwrite=overwrite) as current, journal(out):
         if not current.finished:
             timeout = SHARE_SECONDS if config.operator.partition(":")[0] in SIMULATED else math.inf
