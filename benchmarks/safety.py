@@ -104,7 +104,7 @@ def _command(generator: np.random.Generator, last: np.ndarray, measured: np.ndar
     if kind == 2:
         return geometry.compose(TARGET, _around(generator, 3.0))
     if kind == 3:
-        return generator.normal(size=7) * 10.0 ** generator.uniform(-3, 308)
+        return generator.normal(size=7) * 10.0 ** generator.uniform(-3, 300)
     if kind == 4:
         wild = np.array(last)
         wild[generator.integers(7)] = generator.choice([np.nan, np.inf, -np.inf, 1e308, 5e-324])

@@ -332,6 +332,10 @@ def test_what_a_station_lacks_is_said_in_one_sentence(server):
         FrankaRobot(TASK, franka(server, safety={"box": tight}))
     with pytest.raises(UsageError, match="no address"):
         FrankaClient("http://[::bad")
+    with pytest.raises(RldgError, match=r"cannot be used.*refused"):
+        FrankaRobot(TASK, franka(server, url="http://127.0.0.1:9/"))
+    robot = FrankaRobot(TASK, franka(server), patience=0)
+    fault(server, "error", 3.0)
     with pytest.raises(RldgError, match="could not be reset within 0 s"):
-        gone = franka(server, url="http://127.0.0.1:9/")
-        FrankaRobot(TASK, gone, patience=0).reset(np.random.default_rng(0))
+        robot.reset(np.random.default_rng(0))
+    robot.close()

@@ -29,7 +29,8 @@ class FrankaRobot:
     failed). The arm then holds. `reset` waits up to `patience` seconds for a faulty set-up to recover.
 
     Raises:
-        RldgError: the station lacks a camera, or one cannot be opened; the reset poses are outside of its box.
+        RldgError: the server does not answer; the station lacks a camera, or one cannot be opened; the reset poses are
+            outside of its box.
     """
 
     def __init__(self, task: Task, station: Station, cameras: Sequence[str] = (), patience: float = PATIENCE) -> None:
@@ -37,6 +38,11 @@ class FrankaRobot:
         self._target = geometry.compose(np.array(station.target_of(task.name)), geometry.IDENTITY)
         self.arm = FrankaArm(station, task.rate)
         self._check_reset_poses()
+        try:
+            self.arm.client.state()
+        except RobotStop as stop:
+            self.arm.close()
+            raise RldgError(f"Station '{station.name}' cannot be used: {stop}") from None
         if station.load is not None:
             self.arm.client.set_load(station.load)
         self._cameras = LiveCameras({name: task.cameras[name] for name in cameras}, station)
