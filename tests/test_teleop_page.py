@@ -207,3 +207,46 @@ def test_a_person_corrects_a_policy_in_the_browser(browser, tmp_path):
     assert 2 <= took_over.sum() < len(took_over)
     assert (episode.steps["action_normalized"][took_over, 2] < -0.4).all()
     assert episode.metadata["success"] and episode.metadata["judged_by"] == "insertion_depth"
+
+
+@contextmanager
+def simulated_station(folder):
+    """A station's file whose robot is simulated in another process, behind the routes of a real one."""
+    command = [sys.executable, "-m", "rldg", "serve", "robot", TASK.name, "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            url = json.loads(process.stdout.readline())["url"]
+            file = folder / "station.yaml"
+            file.write_text(f"extends: sim_franka.yaml\nname: sim_franka\nurl: {url}\n")
+            yield file
+        finally:
+            process.terminate()
+
+
+@needs_chromium
+@pytest.mark.timeout(120)
+def test_a_robot_is_teleoperated_in_real_time(browser, tmp_path):
+    out = tmp_path / "demonstrations"
+    with (
+        simulated_station(tmp_path) as station,
+        teleoperating(TASK.name, "--station", str(station), "--out", str(out), "--episodes", "1") as (process, url),
+    ):
+        browser.open(url)
+        record(browser)
+        with browser.held("[data-key=q]"):
+            time.sleep(1.0)
+        started, before = time.monotonic(), steps(browser)
+        browser.wait(f"document.querySelector('#step').innerText.split(' ')[0] >= {before + 20}")
+        assert 1.7 < time.monotonic() - started < 2.8  # ten steps a second
+        browser.click("[data-word=success]")
+        assert process.wait(60) == 0
+    (episode,) = open_dataset(out)
+    about = episode.metadata
+    assert (about["backend"], about["station"], about["judged_by"]) == ("franka", "sim_franka", "operator")
+    height = episode.steps["observation/raw_state"][:, 2]
+    assert height[0] - height.min() > 0.01
+    assert dispatch(["data", "validate", str(out)]) == 0
+
+
+def steps(browser):
+    return int(browser.text("#step").split()[0])

@@ -25,6 +25,8 @@ class Args:
     task: tyro.conf.Positional[str]
     # A policy that acts until the person takes over; without one the person does everything.
     policy: str = ""
+    # Where: a station's name, or the path of its YAML (docs/station.md).
+    station: str = "sim"
     # Folder of the data set; without it nothing is recorded.
     out: Path | None = None
     # Episodes that the data set shall hold.
@@ -46,11 +48,11 @@ def main(args: Args) -> int:
     page = f"browser:host={args.host},port={args.port}"
     policy = f"{args.policy}+{page}" if args.policy else page
     if args.out is not None:
-        options = {"operator": args.operator, "seed": args.seed, "json": args.json}
+        options = {"station": args.station, "operator": args.operator, "seed": args.seed, "json": args.json}
         return collect.main(collect.Args(args.task, policy, args.episodes, args.out, **options))
     from rldg.workers import EpisodeRunner  # MuJoCo: not for --help
 
-    runner = EpisodeRunner(args.task, policy, base_seed=args.seed)
+    runner = EpisodeRunner(args.task, policy, base_seed=args.seed, station=args.station)
     with contextlib.suppress(KeyboardInterrupt):
         for index in itertools.count():
             runner(index)
