@@ -7,8 +7,8 @@ import numpy as np
 from rldg import geometry
 from rldg.env.classifier_judge import Look, classifier_judge
 from rldg.env.conditions import ConditionsJudge
-from rldg.env.operator import OperatorJudge, TerminalKey
 from rldg.env.measured_depth import MeasuredDepthJudge
+from rldg.env.operator import OperatorJudge, TerminalKey
 from rldg.env.placed import PlacedJudge, let_go
 from rldg.env.types import Observation
 from rldg.errors import RldgError
