@@ -1,5 +1,6 @@
 """Foreign pickles: what is in SERL's comes out, and nothing that is in any other happens."""
 
+import codecs
 import os
 import pickle
 import random
@@ -24,11 +25,13 @@ watching = False
 
 
 def hook(event, arguments):
-    codec = event == "import" and arguments[0].startswith("encodings.")  # Python's own, for text of protocol 0
-    if watching and event.startswith(FORBIDDEN) and not codec:
+    if watching and event.startswith(FORBIDDEN):
         watched.append(f"{event} {arguments!r}"[:200])
 
 
+# Python imports and runs the modules of these, which texts of old protocols are in, when it is first asked for them.
+for codec in ("raw_unicode_escape", "ascii"):
+    codecs.lookup(codec)
 sys.addaudithook(hook)
 
 

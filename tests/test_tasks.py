@@ -236,7 +236,8 @@ def test_any_yaml_gives_a_task_or_one_clear_error(tmp_path_factory, data):
 
 
 def test_documentation_names_every_field():
-    text = (Path(__file__).parents[1] / "docs" / "tasks.md").read_text()
+    pages = Path(__file__).parents[1] / "docs"
+    text = (pages / "tasks.md").read_text() + (pages / "station.md").read_text()
     documented = set(re.findall(r"\w+", text))
     models = [Task, Station, ActionScale, Box, InsertionDepth, PoseThreshold, JudgedByClassifier, JudgedByConditions]
     models += [CameraView, Bounds]
