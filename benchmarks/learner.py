@@ -25,7 +25,7 @@ STEPS = 5000  # transitions that the replay holds of each kind
 HIL_SERL = SpecialistConfig(hidden=(256, 256), batch_size=256, actor_period=2, learning_rate=3e-4, target_rate=0.005)
 CASES = {
     "low-dimensional": HIL_SERL,
-    "pixels": replace(HIL_SERL, encoder="small", asymmetric=True, updates_per_call=4),
+    "pixels": replace(HIL_SERL, encoder="small", updates_per_call=2, picture_period=2),
 }
 
 
