@@ -82,7 +82,10 @@ def _named(option: str, command_line: Sequence[str]) -> str:
 
 
 def main(args: Args) -> int:
-    """Exit status 0 with a specialist, 1 when the budget ended before any candidate had succeeded."""
+    """Exit status 0 with a specialist, 1 when the budget ended before any candidate had succeeded.
+
+    A training whose snapshots are kept is judged by these: 0 when it has come to its end.
+    """
     if args.actors < 1:
         raise UsageError("--actors counts from 1.")
     check_workers(args.station, args.actors)
@@ -97,7 +100,7 @@ def main(args: Args) -> int:
         f"{result['updates']} updates"
     )
     emit({"task": load_task(args.task).name, "out": args.out, **result}, args.json, text)
-    return 0 if result["successes_in_a_row"] else 1
+    return 0 if result["successes_in_a_row"] or args.config.snapshot_steps else 1
 
 
 def train_here(args: Args) -> None:

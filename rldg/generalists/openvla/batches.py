@@ -1,6 +1,6 @@
 """From the loader's batches to what a training reads: prompts answered by action tokens, pixels for the towers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -74,8 +74,3 @@ def collated(batch: dict[str, Any], processor: Processor) -> dict[str, Tensor]:
         ids, mask = before_action(asked["input_ids"], asked["attention_mask"])
         return asked | {"input_ids": ids, "attention_mask": mask, "actions": torch.from_numpy(actions)}
     return processor.training_batch(instructions, actions) | {"pixel_values": processor.images(pictures)}
-
-
-def collating(loader: Loader, processor: Processor) -> Iterator[dict[str, Tensor]]:
-    """The loader's batches, ready for the model."""
-    return (collated(batch, processor) for batch in loader)
