@@ -14,6 +14,9 @@ from rldg.errors import DatasetError, UsageError
 Codec = Literal["h264", "av1"]
 PIXELS = "yuv420p"  # colour at half the resolution: what browsers and hardware decoders play
 _ENCODERS = {"h264": "libx264", "av1": "libsvtav1"}
+# x264's macroblock tree looks further ahead than such short groups go, and reads memory that nobody has written: its
+# files would differ from run to run.
+_OPTIONS = {"h264": {"bf": "0", "mbtree": "0"}, "av1": {}}
 LARGEST_CRF = {"h264": 51, "av1": 63}
 _GROUP = 2  # every second frame can be decoded by itself, as LeRobot does: training reads frames at random
 
@@ -38,7 +41,7 @@ class VideoFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path, self._temporary = path, path.with_name(path.name + ".tmp")
         self._container = av.open(str(self._temporary), "w", format="mp4")
-        options = {"crf": str(crf), "g": str(_GROUP), **({"bf": "0"} if codec == "h264" else {})}
+        options = {"crf": str(crf), "g": str(_GROUP), **_OPTIONS[codec]}
         self._stream: Any = self._container.add_stream(_ENCODERS[codec], rate=Fraction(rate), options=options)
         self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, PIXELS
         self._stream.codec_context.thread_count = 1  # the number of threads would change the bytes
