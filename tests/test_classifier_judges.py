@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 from rldg.classifiers.config import ClassifierConfig
 from rldg.classifiers.learner import initial_weights
 from rldg.classifiers.train import save_classifier, write_task
-from rldg.env import operator
 from rldg.env.classifier import Classifier, Positives, hash_of, load_classifier
 from rldg.env.conditions import satisfied
-from rldg.env.operator import OperatorJudge, TerminalKey
+from rldg.env.operator import OperatorJudge
 from rldg.env.robot_env import RobotEnv
 from rldg.errors import CheckpointError, RldgError
 from rldg.evaluation.trials import Trial, summarise
 from rldg.policies.expert import Expert
+from rldg.robots import terminal_key
+from rldg.robots.terminal_key import TerminalKey
 from rldg.rollout import rollout
 from rldg.tasks import Task, load_task, task_names
 from rldg.tasks.conditions import Bounds
@@ -200,8 +201,8 @@ def test_a_key_of_the_terminal_is_held_while_it_repeats(monkeypatch: pytest.Monk
     master, slave = pty.openpty()
     before = termios.tcgetattr(slave)
     clock = [100.0]
-    monkeypatch.setattr(operator.os, "open", lambda *_: os.dup(slave))
-    monkeypatch.setattr(operator.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(terminal_key.os, "open", lambda *_: os.dup(slave))
+    monkeypatch.setattr(terminal_key.time, "monotonic", lambda: clock[0])
     key = TerminalKey()
     assert not key.held()
     os.write(master, b"x")
@@ -225,7 +226,7 @@ def test_an_operator_without_a_terminal_is_an_error_in_words(monkeypatch: pytest
     def refuse(*_: object) -> int:
         raise OSError(6, "No such device or address")
 
-    monkeypatch.setattr(operator.os, "open", refuse)
+    monkeypatch.setattr(terminal_key.os, "open", refuse)
     with pytest.raises(RldgError, match="no terminal"):
         RobotEnv(changed(point_task(), success=JudgedByOperator(kind="operator")), robot=PointRobot())
 

@@ -121,7 +121,7 @@ def test_pose_threshold_judges_without_ground_truth() -> None:
 
 def test_what_cannot_be_judged_or_simulated_is_refused_with_a_sentence() -> None:
     nowhere = changed(load_task("usb_a_insertion"), sim=None)
-    with pytest.raises(RldgError, match="'insertion_depth', which this station cannot do"):
+    with pytest.raises(RldgError, match="'insertion_depth', which only simulation can tell"):
         RobotEnv(nowhere, cameras=False)
     with pytest.raises(TaskFileError, match="sim"):
         RobotEnv(changed(nowhere, success=point_task().success), cameras=False)

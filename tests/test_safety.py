@@ -1,5 +1,7 @@
 """What no sequence of commands can do to a physical arm."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,8 +10,10 @@ from hypothesis import strategies as st
 from benchmarks.safety import PERIOD, SAFETY, TARGET, coordinates, sequence, violations
 from rldg import geometry
 from rldg.errors import TaskFileError
+from rldg.robots.base import RobotState
+from rldg.robots.guard import Guard
 from rldg.robots.motion_limits import MotionLimits, distance
-from rldg.robots.stops import RobotStop
+from rldg.robots.stops import RobotFault, RobotStop
 from rldg.tasks import load_station
 from rldg.tasks.safety import Safety
 
@@ -101,3 +105,68 @@ def test_limits_that_contradict_themselves_are_refused(tmp_path):
     file.write_text("name: mine\nbackend: franka\ntarget_pose: [0.5, 0, 0.1, 1, 0, 0, 0]\ncameras: {}\n")
     with pytest.raises(TaskFileError, match="url"):
         load_station(str(file))
+
+
+class Wire:
+    """Stands for a `FrankaClient`: answers with a force, or not at all, and notes the set-points that go out."""
+
+    def __init__(self):
+        self.force, self.silent, self.sent = 0.0, False, []
+
+    def state(self, tries=3):
+        if self.silent:
+            time.sleep(0.25 * tries)
+            raise RobotFault("connection", "Nobody answers.")
+        return RobotState(TARGET, np.zeros(6), np.array([self.force, 0, 0]), np.zeros(3), 0.0)
+
+    def send_pose(self, pose):
+        self.sent.append(pose)
+
+    clear_and_send_pose = send_pose
+
+
+@pytest.fixture
+def guarded():
+    wire = Wire()
+    guard = Guard(wire, Safety(watchdog=0.3))
+    guard.begin()
+    guard.command(TARGET)
+    yield guard, wire
+    guard.close()
+
+
+def stopped(guard, seconds):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            guard.check()
+        except RobotStop as stop:
+            return stop.reason
+        time.sleep(0.005)
+    return ""
+
+
+def test_a_slow_answer_does_not_keep_the_watchdog_from_seeing_silence(guarded):
+    guard, wire = guarded
+    wire.silent = True
+    assert stopped(guard, 0.3 + 0.25 + 0.2) == "watchdog"
+
+
+def test_an_operators_stop_outlives_whatever_begins_at_the_same_moment(guarded):
+    guard, wire = guarded
+    guard.stop_by_operator()
+    guard.begin()
+    sent = len(wire.sent)
+    with pytest.raises(RobotStop, match="operator"):
+        guard.command(TARGET)
+    time.sleep(0.1)
+    assert len(wire.sent) <= sent + 1  # the hold itself
+
+
+def test_no_command_goes_out_once_nobody_watches(guarded):
+    guard, wire = guarded
+    guard.close()
+    assert len(wire.sent) == 2  # the command, and the pose at which the arm then rests
+    with pytest.raises(RobotStop, match="watches the arm has ended"):
+        guard.command(TARGET)
+    assert len(wire.sent) == 2

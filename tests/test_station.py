@@ -9,6 +9,7 @@ import requests
 
 from rldg import geometry
 from rldg.env.robot_env import RobotEnv
+from rldg.env.success import make_judge
 from rldg.errors import ContractError, RldgError, UsageError
 from rldg.policies.base import Policy, PolicyMetadata
 from rldg.policies.expert import Expert
@@ -114,27 +115,172 @@ def test_readings_have_the_original_servers_keys_and_shapes(server, route):
     assert {name: np.shape(value) for name, value in reply.items()} == REPLIES[route]
 
 
-def test_the_steps_of_the_original_client_drive_the_arm(server):
-    """In `franka_env.py`: clear errors, send the pose as float32, sleep to the period's end, read the state."""
-    url = server.url
-    load = {"mass": 0.1, "F_x_center_load": [0, 0, 0], "load_inertia": [0] * 9}
-    requests.post(url + "set_load", json=load, timeout=5)
-    requests.post(url + "update_param", json=Gains().model_dump() | {"nullspace_stiffness": 0.2}, timeout=5)
-    start = requests.post(url + "getstate", timeout=5).json()
-    goal = np.array(start["pose"])
-    goal[2] += 0.02
-    for _ in range(10):
-        requests.post(url + "clearerr", timeout=5)
-        requests.post(url + "pose", json={"arr": goal.astype(np.float32).tolist()}, timeout=5)
-        time.sleep(0.1)
-    reached = requests.post(url + "getstate", timeout=5).json()
-    assert reached["pose"][2] - start["pose"][2] == pytest.approx(0.02, abs=1e-3)
-    for route in ("open_gripper", "close_gripper", "close_gripper_slow", "activate_gripper", "reset_gripper"):
-        assert requests.post(url + route, timeout=5).ok
-    assert requests.post(url + "move_gripper", json={"gripper_pos": 255}, timeout=5).ok
-    requests.post(url + "jointreset", timeout=10)
-    joints = requests.post(url + "getq", timeout=5).json()["q"]
-    np.testing.assert_allclose(joints[:6], [0, 0, 0, -1.9, 0, 2], atol=0.01)
+class OriginalClient:
+    """What HIL-SERL's `FrankaEnv` sends, request by request, as its own file was seen to: a pose follows the clearing
+    of errors and is of float32, the state is read after the sleep that ends a step, a reset changes the gains three
+    times. `pause` stands for its sleeps, of a tenth of a second in a step.
+    """
+
+    GAINS = Gains().model_dump() | {"nullspace_stiffness": 0.2}  # more than the controller here has
+
+    def __init__(self, server, pause):
+        self._url, self._pause = server.url, pause
+        self.update()
+
+    def post(self, route, payload=None):
+        reply = requests.post(self._url + route, json=payload, timeout=10)
+        assert reply.status_code == 200, f"{route}: {reply.text}"
+        return reply
+
+    def update(self):
+        self.seen = self.post("getstate").json()
+        assert np.reshape(self.seen["jacobian"], (6, 7)).shape == (6, 7)
+        self.pose = np.array(self.seen["pose"])
+
+    def send(self, pose):
+        self.post("clearerr")
+        self.post("pose", {"arr": np.array(pose).astype(np.float32).tolist()})
+
+    def reset(self, goal, joints=False):
+        self.post("update_param", self.GAINS)
+        self.post("clearerr")
+        self.update()
+        self.send(self.pose)
+        time.sleep(3 * self._pause)
+        self.post("update_param", self.GAINS | {"translational_clip_z": 0.02})
+        time.sleep(5 * self._pause)
+        if joints:
+            self.post("jointreset")
+            time.sleep(5 * self._pause)
+        self.update()
+        for pose in np.linspace(self.pose, goal, 10):
+            self.send(pose)
+            time.sleep(self._pause)
+        self.update()
+        self.post("update_param", self.GAINS)
+        self.post("clearerr")
+        self.update()
+
+    def step(self, move, gripper=0.0):
+        if gripper:
+            self.post("open_gripper" if gripper > 0 else "close_gripper")
+            time.sleep(6 * self._pause)
+        goal = self.pose.copy()
+        goal[:3] += move
+        self.send(goal)
+        time.sleep(self._pause)
+        self.update()
+
+
+def test_the_original_clients_requests_reset_step_grip_and_recover(quick):
+    client = OriginalClient(quick, pause=0.1 / quick.arm.speed)
+    client.post("set_load", {"mass": 0.1, "F_x_center_load": [0, 0, 0], "load_inertia": [0] * 9})
+    above = np.array([0.5, 0, 0.13, 1, 0, 0, 0])
+    client.reset(above)
+    np.testing.assert_allclose(client.pose[:3], above[:3], atol=0.015)  # it does not wait until the arm is there
+    for _ in range(20):  # as a policy would: straight down where the socket is
+        client.step(np.clip([0.5 - client.pose[0], -client.pose[1], -0.015], -0.015, 0.015))
+    assert quick.arm.use(lambda robot: robot.contact().depth) > 0.9 * TASK.sim.geometry.full_depth
+    fault(quick, "reflex", 0.3)
+    before = client.pose
+    client.step(np.array([0, 0, 0.015]))
+    np.testing.assert_allclose(client.pose, before, atol=1e-3)
+    time.sleep(0.4)
+    for _ in range(5):
+        client.step(np.array([0, 0, 0.015]))
+    assert client.pose[2] - before[2] > 0.01
+    client.reset(above, joints=True)
+    assert client.post("getq").json()["q"][3] == pytest.approx(-1.9, abs=0.6)
+    for route in ("startimp", "stopimp", "activate_gripper", "reset_gripper", "close_gripper_slow"):
+        client.post(route)
+    client.post("move_gripper", {"gripper_pos": 255})
+
+
+def test_the_original_clients_gripper_opens_and_closes():
+    with StationServer(load_task("usb_pickup_insertion"), SIM, speed=4) as server:
+        client = OriginalClient(server, pause=0.1 / server.arm.speed)
+        for gripper, opening in ((-1, 0.0), (1, 1.0)):
+            for _ in range(3):
+                client.step(np.zeros(3), gripper)
+            assert client.seen["gripper_pos"] == pytest.approx(opening, abs=0.05)
+
+
+def test_every_reset_draws_the_scene_that_belongs_to_its_seed():
+    task = load_task("usb_a_insertion_randomised")
+    with StationServer(task, SIM, speed=0) as server:
+        env = RobotEnv(task, franka(server), cameras=False)
+
+        def scene(seed):
+            env.reset(seed=seed)
+            return server.arm.use(lambda robot: np.append(robot.model.light_diffuse.ravel(), robot.contact().clearance))
+
+        first, second, again = scene(0), scene(1), scene(0)
+        assert first[0] != second[0] and first[-1] != second[-1]
+        np.testing.assert_array_equal(first, again)
+        assert requests.post(server.url + "sim/new_scene", timeout=5).ok
+        assert requests.post(server.url + "sim/new_scene", json={"seed": -1}, timeout=5).status_code == 400
+        env.close()
+
+
+def test_things_are_put_back_before_each_episode_and_the_arm_stays():
+    task = load_task("usb_pickup_insertion")
+    with StationServer(task, SIM, speed=0) as server:
+        env = RobotEnv(task, franka(server), cameras=False)
+        env.reset(seed=0)
+        for _ in range(5):
+            env.step(np.array([0, 0, 1, 0, 0, 0, -1], np.float32))
+        start, arm = server.arm.use(lambda robot: robot.object_pose()), server.arm.state()[0].pose
+        requests.post(server.url + "sim/new_scene", json={"seed": 3}, timeout=5)
+        np.testing.assert_allclose(server.arm.state()[0].pose, arm, atol=1e-3)  # it was moving
+        assert np.linalg.norm(server.arm.use(lambda robot: robot.object_pose())[:2] - start[:2]) > 1e-3
+        env.close()
+
+
+def test_an_operator_puts_things_back_and_says_so(monkeypatch, caplog):
+    held = iter([True, False, False, True])  # a key that was held from before says nothing
+    key = type("Key", (), {"held": lambda self: next(held)})
+    monkeypatch.setattr("rldg.robots.rearranging.TerminalKey", key)
+    with StationServer(TASK, SIM, speed=0) as server:
+        env = RobotEnv(TASK, franka(server, rearranged_by="operator"), cameras=False)
+        env.reset(seed=0)
+        assert next(held, None) is None and "press space" in caplog.text
+        env.close()
+
+
+def test_an_arm_that_does_not_reach_its_reset_pose_is_soft_again(monkeypatch):
+    with StationServer(TASK, SIM, speed=0) as server:
+        robot = FrankaRobot(TASK, franka(server), patience=0)
+        monkeypatch.setattr("rldg.robots.franka_reset.CLOSE", 0.0)
+        with pytest.raises(RldgError, match="from its reset pose"):
+            robot.reset(np.random.default_rng(0))
+        assert server.arm._gains == TASK.compliance
+        robot.close()
+
+
+def test_a_joint_reset_whose_end_is_unknown_is_not_sent_again(monkeypatch):
+    with StationServer(TASK, SIM, speed=0) as server:
+        robot = FrankaRobot(TASK, franka(server, joint_reset_period=1), patience=5)
+        asked = []
+
+        def lost():
+            asked.append(1)
+            raise RobotFault("connection", "The reply was lost.")
+
+        monkeypatch.setattr(robot.arm.client, "joint_reset", lost)
+        robot.reset(np.random.default_rng(0))
+        assert len(asked) == 1
+        robot.close()
+
+
+def test_closing_leaves_the_set_point_where_the_arm_is():
+    with StationServer(TASK, SIM, speed=0) as server:
+        env = RobotEnv(TASK, franka(server), cameras=False)
+        env.reset(seed=0)
+        env.step(np.array([1, 0, 0, 0, 0, 0, -1], np.float32))
+        assert np.linalg.norm(server.arm._command[:3] - server.arm.state()[0].pose[:3]) > 5e-3
+        was = server.arm.state()[0].pose
+        env.close()
+        np.testing.assert_allclose(server.arm._command[:3], was[:3], atol=1e-6)
 
 
 def test_routes_are_posts_and_nonsense_is_refused(server):
@@ -158,7 +304,7 @@ def test_browsers_and_foreign_names_are_refused_and_a_token_is_part_of_the_addre
 @pytest.mark.parametrize("name", [name for name in task_names() if not name.endswith("_randomised")])
 def test_spaces_are_those_of_the_simulated_robot(name):
     task = load_task(name)
-    if task.gripper == "binary":  # its own criterion is the simulator's truth
+    if task.success.kind == "placed":  # which only simulation can tell
         task = task.model_copy(update={"success": THRESHOLD})
     with StationServer(task, SIM, speed=0) as server:
         there, here = RobotEnv(task, franka(server), cameras=False), RobotEnv(task, cameras=False)
@@ -339,3 +485,42 @@ def test_what_a_station_lacks_is_said_in_one_sentence(server):
     with pytest.raises(RldgError, match="could not be reset within 0 s"):
         robot.reset(np.random.default_rng(0))
     robot.close()
+
+
+GRASPED = load_task("usb_pickup_insertion")
+
+
+def seen(opening, above=0.0):
+    """An observation of a tool so far above its target, with the gripper so far open."""
+    pose = np.array([0, 0, -above, 0, 0, 0, 1], np.float32)
+    return {"state": {"gripper_pose": np.array([opening], np.float32)}, "privileged": {"tcp_in_target": pose}}
+
+
+def verdicts(task, observations):
+    judge = make_judge(task, ground_truth=False, look=dict)
+    judge.reset()
+    return [judge(observation, None) for observation in observations]
+
+
+HELD_THEN_LET_GO = [seen(0.1, 0.05), seen(0.1), seen(0.1), seen(0.1), seen(0.5), seen(0.9)]
+
+
+def test_a_grasped_plug_counts_as_inserted_where_fingers_held_it_at_depth_and_let_go():
+    assert verdicts(GRASPED, HELD_THEN_LET_GO) == [False] * 5 + [True]
+    closing_on_nothing = [seen(1.0), *(seen(share) for share in (0.8, 0.5, 0.2, 0.0, 0.0, 0.0)), seen(0.5), seen(1.0)]
+    assert not any(verdicts(GRASPED, closing_on_nothing))
+    let_go_above = [seen(0.1), seen(0.1), seen(0.1), seen(0.1, 0.03), seen(0.9, 0.03)]
+    assert not any(verdicts(GRASPED, let_go_above))
+    assert not any(verdicts(GRASPED, [seen(1.0)] * 5))
+
+
+def test_a_grasp_task_that_a_station_cannot_judge_is_judged_by_a_file_that_extends_it(tmp_path):
+    task = load_task("pick_and_place")
+    with StationServer(task, SIM, speed=0) as server:
+        with pytest.raises(RldgError, match=r"'placed', which only simulation can tell; extend it by a task file"):
+            RobotEnv(task, franka(server, cameras={}), cameras=False)
+        mine, conditions = tmp_path / "mine.yaml", "{gripper: {at_least: 0.5}, distance: {at_most: 0.2}}"
+        mine.write_text(f"extends: pick_and_place.yaml\nsuccess: {{kind: conditions, conditions: {conditions}}}\n")
+        env = RobotEnv(load_task(str(mine)), franka(server), cameras=False)
+        assert rollout(env, Repeat([0, 0, 0.1, 0, 0, 0, 1]), 0).success
+        env.close()

@@ -1,22 +1,9 @@
 """An operator's say: a switch that a person holds, and the judge that believes it."""
 
-import atexit
-import os
-import select
-import termios
-import time
-import tty
 from typing import Protocol
 
 from rldg.env.types import Observation
-from rldg.errors import RldgError
 from rldg.robots.base import Contact
-
-KEY = " "
-# A terminal tells of presses, not of releases: a held key repeats, after a delay, and is taken as released when it does
-# not come again in time.
-FIRST_REPEAT = 0.7  # s until a held key begins to repeat; the usual delays are 0.25 to 0.66
-NEXT_REPEAT = 0.15  # s between repeats, at most
 
 
 class Switch(Protocol):
@@ -29,43 +16,6 @@ class Switch(Protocol):
     def close(self) -> None:
         """Lets go of the device."""
         ...
-
-
-class TerminalKey:
-    """A key of the terminal that this process was started from, whatever its standard input is.
-
-    Raises `RldgError` where there is no terminal.
-    """
-
-    def __init__(self, key: str = KEY) -> None:
-        try:
-            self._terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
-            self._before = termios.tcgetattr(self._terminal)
-        except (OSError, termios.error):
-            raise RldgError(
-                "An operator is to judge by a key, but this process has no terminal; start it from one, or give "
-                "`RobotEnv` a judge with another switch."
-            ) from None
-        tty.setcbreak(self._terminal, termios.TCSANOW)  # Ctrl-C still interrupts
-        atexit.register(self.close)
-        self._key, self._until, self._last = key.encode(), 0.0, 0.0
-
-    def held(self) -> bool:
-        """Whether the key is held now."""
-        now = time.monotonic()
-        while select.select([self._terminal], [], [], 0)[0] and (typed := os.read(self._terminal, 64)):
-            if self._key in typed:
-                repeats = now - self._last < FIRST_REPEAT
-                self._until, self._last = now + (NEXT_REPEAT if repeats else FIRST_REPEAT), now
-        return now < self._until
-
-    def close(self) -> None:
-        """Gives the terminal back as it was."""
-        if self._terminal >= 0:
-            termios.tcsetattr(self._terminal, termios.TCSANOW, self._before)
-            os.close(self._terminal)
-            self._terminal = -1
-            atexit.unregister(self.close)
 
 
 class OperatorJudge:

@@ -8,11 +8,12 @@ from rldg import geometry
 from rldg.env.classifier_judge import Look, classifier_judge
 from rldg.env.conditions import ConditionsJudge
 from rldg.env.measured_depth import MeasuredDepthJudge
-from rldg.env.operator import OperatorJudge, TerminalKey
+from rldg.env.operator import OperatorJudge
 from rldg.env.placed import PlacedJudge, let_go
 from rldg.env.types import Observation
 from rldg.errors import RldgError
 from rldg.robots.base import Contact
+from rldg.robots.terminal_key import TerminalKey
 from rldg.tasks.task import (
     GroundTruth,
     InsertionDepth,
@@ -110,14 +111,14 @@ def _true_judge(task: Task, criterion: GroundTruth, ground_truth: bool) -> Judge
     match criterion:
         case InsertionDepth() if ground_truth and task.sim is not None:
             return DepthJudge(criterion, task.sim.geometry.full_depth)
-        case InsertionDepth(released=False) if task.sim is not None and task.gripper == "fixed":
-            return MeasuredDepthJudge(criterion, task.sim.geometry)
+        case InsertionDepth() if task.sim is not None:
+            return MeasuredDepthJudge(criterion, task.sim.geometry, grasped=task.gripper == "binary")
         case Placed() if ground_truth and task.gripper == "binary":
             return PlacedJudge(criterion)
         case PoseThreshold():
             return ThresholdJudge(criterion)
         case other:
             raise RldgError(
-                f"Task '{task.name}' is judged by '{other.kind}', which this station cannot do; "
-                f"use 'pose_threshold', or in simulation 'insertion_depth' or, with a binary gripper, 'placed'."
+                f"Task '{task.name}' is judged by '{other.kind}', which only simulation can tell; extend it by a "
+                f"task file with 'success: {{kind: operator}}', 'conditions' or 'classifier' (docs/station.md)."
             )

@@ -1,5 +1,6 @@
 """`FrankaArm`: a physical arm within its station's limits. Nothing else in this package commands one."""
 
+import atexit
 import logging
 
 import numpy as np
@@ -41,6 +42,7 @@ class FrankaArm:
         self.gripper = FrankaGripper(self.client, station.gripper)
         self._key = OperatorKey(station.safety.stop_key, self.guard.stop_by_operator)
         self._stuck = 0
+        atexit.register(self.close)  # an interrupted command, too, leaves an arm that holds
 
     def state(self) -> RobotState:
         """A measurement, checked against the station's force limit."""
@@ -90,7 +92,8 @@ class FrankaArm:
         self.client.set_gains(gains)
 
     def close(self) -> None:
-        """Ends the threads and the connections; the arm keeps its last set-point."""
+        """Ends the threads and the connections; the arm holds where it is."""
+        atexit.unregister(self.close)
         self._key.close()
         self.guard.close()
         self.client.close()

@@ -24,7 +24,7 @@ TRY_SECONDS = 0.25  # that one try of a request may take
 TRIES = 3  # of a request that may be repeated
 JOINT_RESET_SECONDS = 60.0  # the server gives its joint controller 30
 SLOW_SECONDS = 10.0  # for what starts, stops or loads something
-OLDEST_TRY = 0.3  # seconds after which a pose is not sent again: it is about a moment that has passed
+OLDEST = 0.3  # seconds after which a pose is not sent any more: it is about a moment that has passed
 STATE = {"pose": (7,), "vel": (6,), "force": (3,), "torque": (3,), "q": (7,), "dq": (7,), "jacobian": (6, 7)}
 
 logger = logging.getLogger(__name__)
@@ -53,9 +53,9 @@ class FrankaClient:
         self._path = (parts.path or "").rstrip("/")
         self.url, self._dry_run = url, dry_run
 
-    def state(self) -> RobotState:
-        """A measurement, by one `/getstate`."""
-        reply = self._json("getstate")
+    def state(self, tries: int = TRIES) -> RobotState:
+        """A measurement, by one `/getstate`, asked for up to `tries` times."""
+        reply = self._json("getstate", tries)
         values = {name: _array(reply, name, shape) for name, shape in STATE.items()}
         pose = values["pose"]
         length = float(np.linalg.norm(pose[3:]))
@@ -66,11 +66,17 @@ class FrankaClient:
         return RobotState(pose, values["vel"], values["force"], values["torque"], min(1.0, max(0.0, gripper)))
 
     def send_pose(self, pose: np.ndarray) -> None:
-        """A new set-point (7) in the base frame."""
-        self._move("pose", {"arr": pose.tolist()}, until=time.monotonic() + OLDEST_TRY)
+        """A new set-point (7) in the base frame; what has become too old to be one is not sent."""
+        self._move("pose", {"arr": pose.tolist()}, until=time.monotonic() + OLDEST)
+
+    def clear_and_send_pose(self, pose: np.ndarray) -> None:
+        """The same after errors were cleared, as the original client does it; both have the time of the one."""
+        until = time.monotonic() + OLDEST
+        self._move("clearerr", until=until)
+        self._move("pose", {"arr": pose.tolist()}, until=until)
 
     def clear_errors(self) -> None:
-        """Ends a reflex; the original client does so before every pose."""
+        """Ends a reflex."""
         self._move("clearerr")
 
     def set_gains(self, gains: Gains) -> None:
@@ -105,6 +111,10 @@ class FrankaClient:
         """Tells the arm what its hand carries."""
         self._move("set_load", load.model_dump(), tries=1, seconds=SLOW_SECONDS)
 
+    def new_scene(self, seed: int) -> None:
+        """Has a simulated station rearrange its scene; the same one for the same seed."""
+        self._move("sim/new_scene", {"seed": seed}, seconds=SLOW_SECONDS)
+
     def close(self) -> None:
         """Closes the connections."""
         self._pool.close()
@@ -115,8 +125,8 @@ class FrankaClient:
             return
         self._post(route, payload, **how)
 
-    def _json(self, route: str) -> dict[str, Any]:
-        content = self._post(route)
+    def _json(self, route: str, tries: int) -> dict[str, Any]:
+        content = self._post(route, tries=tries)
         try:
             reply = json.loads(content)
         except ValueError:
@@ -135,9 +145,9 @@ class FrankaClient:
         until: float = float("inf"),
     ) -> bytes:
         """The reply's content. Raises `RobotFault` when no try succeeds; none begins after `until` (monotonic [s])."""
-        problem = ""
-        for attempt in range(tries):
-            if attempt and time.monotonic() > until:
+        problem = "it has become too old to be sent"
+        for _ in range(tries):
+            if time.monotonic() > until:
                 break
             try:
                 reply = self._pool.request("POST", f"{self._path}/{route}", json=payload, timeout=seconds)

@@ -23,7 +23,7 @@ def go_to_reset(arm: FrankaArm, task: Task, goal: np.ndarray, joints: bool = Fal
         arm: within its limits, which hold here, too.
         task: gains; a gripper that the policy moves is opened first.
         goal: the reset pose.
-        joints: whether to bring the joints to their home angles on the way.
+        joints: whether to bring the joints to their home angles on the way, once the tool has been lifted.
 
     Raises:
         RobotFault: the arm did not get there, or the set-up failed.
@@ -33,26 +33,31 @@ def go_to_reset(arm: FrankaArm, task: Task, goal: np.ndarray, joints: bool = Fal
     state = arm.begin()
     hold(arm, state.pose, HOLD_SECONDS)
     arm.set_gains(task.precision)
-    hold(arm, state.pose, HOLD_SECONDS)
-    if task.gripper == "binary":
-        arm.gripper.command(1.0, arm.pace.now())
-        hold(arm, state.pose, arm.station.gripper.lockout)
-    if joints:
-        arm.client.joint_reset()
-        state = arm.begin()
-    above = np.append(arm.state().pose[:2], max(state.pose[2] + arm.station.lift, goal[2]))
-    glide(arm, np.concatenate([above, state.pose[3:]]))
-    glide(arm, goal)
-    state = settle(arm, goal)
-    arm.set_gains(task.compliance)
-    arm.client.clear_errors()
-    return state
+    try:
+        hold(arm, state.pose, HOLD_SECONDS)
+        if task.gripper == "binary":
+            arm.gripper.command(1.0, arm.pace.now())
+            hold(arm, state.pose, arm.station.gripper.lockout)
+        rise(arm, max(arm.state().pose[2] + arm.station.lift, goal[2]))
+        if joints:
+            arm.client.joint_reset()
+            arm.begin()
+        glide(arm, goal)
+        return settle(arm, goal)
+    finally:  # an arm that did not get there must not stay as stiff as it was on the way
+        arm.set_gains(task.compliance)
 
 
 def hold(arm: FrankaArm, pose: np.ndarray, seconds: float) -> None:
     """Stays at a set-point."""
     for _ in range(round(seconds / arm.pace.period)):
         arm.step(pose, arm.state().pose)
+
+
+def rise(arm: FrankaArm, height: float) -> None:
+    """Leads the tool straight up to a height in the base frame [m], as it is turned."""
+    pose = arm.state().pose
+    glide(arm, np.concatenate([pose[:2], [height], pose[3:]]))
 
 
 def glide(arm: FrankaArm, goal: np.ndarray) -> None:

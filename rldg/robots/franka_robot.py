@@ -12,6 +12,7 @@ from rldg.robots.base import Contact, RobotState
 from rldg.robots.franka_arm import FrankaArm
 from rldg.robots.franka_reset import go_to_reset
 from rldg.robots.live_cameras import LiveCameras
+from rldg.robots.rearranging import rearranging
 from rldg.robots.stops import RobotStop
 from rldg.tasks.station import Station
 from rldg.tasks.task import Task
@@ -45,17 +46,19 @@ class FrankaRobot:
             raise RldgError(f"Station '{station.name}' cannot be used: {stop}") from None
         if station.load is not None:
             self.arm.client.set_load(station.load)
+        self._rearrange = rearranging(station, self.arm.client)
         self._cameras = LiveCameras({name: task.cameras[name] for name in cameras}, station)
         self.camera_sizes = self._cameras.sizes
         self._episodes = 0
 
     def reset(self, generator: np.random.Generator) -> None:
         """Brings the arm to a reset pose drawn from `generator`, as SERL does; what fails on the way is tried again.
+        Then things are put back in their places, by whom the station names.
 
         Raises `RldgError` if it fails for too long, or if the operator has stopped the arm.
         """
         box = self._task.reset_noise
-        goal = self._reset_pose(generator.uniform(box.low, box.high))
+        goal, scene = self._reset_pose(generator.uniform(box.low, box.high)), int(generator.integers(2**31))
         period = self._station.joint_reset_period
         joints = period > 0 and self._episodes % period == period - 1
         self._episodes += 1
@@ -64,13 +67,15 @@ class FrankaRobot:
             if self.arm.guard.operator_stopped:
                 raise RldgError("The operator stopped the arm; run the same command again to go on.")
             try:
-                self._state = go_to_reset(self.arm, self._task, goal, joints)
+                go_to_reset(self.arm, self._task, goal, joints)
+                self._rearrange(scene)
                 self._cameras.check()
                 break
             except RobotStop as stop:
                 if time.monotonic() > deadline:
                     raise RldgError(f"The robot could not be reset within {self._patience:g} s: {stop}") from None
                 logger.warning("Reset: %s Trying again.", stop)
+                joints = False  # whether a first one was carried out, nobody knows
                 time.sleep(RETRY_SECONDS)
         self._state = self.arm.begin()
         self.arm.guard.begin(watch=self._station.speed > 0)
@@ -102,7 +107,7 @@ class FrankaRobot:
         return self._cameras.images()
 
     def close(self) -> None:
-        """Lets go of arm and cameras; the arm keeps its last set-point."""
+        """Lets go of arm and cameras; the arm holds where it is."""
         timing = self.arm.pace.timing()
         if timing.steps:
             logger.info("Control steps: %s", timing)

@@ -29,8 +29,8 @@ class Guard:
         self._lock = threading.Lock()  # held by whoever commands the arm
         self._watching, self._closed = threading.Event(), threading.Event()
         self._stop: RobotStop | None = None
+        self._operators_stop: RobotStop | None = None
         self._commanded = 0.0
-        self.operator_stopped = False
         self._thread = threading.Thread(target=self._run, name="guard", daemon=True)
         self._thread.start()
 
@@ -38,8 +38,7 @@ class Guard:
         """Forgets what stopped the arm, unless it was the operator. From here on the thread looks, if it is to `watch`:
         the next command has to come within the watchdog's time of the first one.
         """
-        if not self.operator_stopped:
-            self._stop = None
+        self._stop = self._operators_stop
         self._commanded = float("inf")
         self._watching.set() if watch else self._watching.clear()
 
@@ -47,16 +46,17 @@ class Guard:
         """Sends a set-point (7), unless the arm has been stopped. Raises `RobotStop` then."""
         with self._lock:
             self.check()
-            self._client.clear_errors()
-            self._client.send_pose(pose)
+            self._client.clear_and_send_pose(pose)
             self._commanded = time.monotonic()
 
     def check(self, state: RobotState | None = None) -> None:
-        """Raises `RobotStop` if the arm was stopped, or has to be for what `state` says."""
+        """Raises `RobotStop` if the arm was stopped, or has to be for what `state` says, or if nobody watches it."""
         if state is not None and (stop := too_hard(state, self._safety)):
             self.hold(stop, state)
-        if self._stop is not None:
-            raise self._stop
+        if stop := self._operators_stop or self._stop:
+            raise stop
+        if not self._thread.is_alive():
+            raise RobotFault("guard", "The thread that watches the arm has ended; start the command again.")
 
     def hold(self, stop: RobotStop, state: RobotState | None = None) -> None:
         """Makes the measured pose the set-point, and `stop` the reason why no later command goes out."""
@@ -66,22 +66,32 @@ class Guard:
             self._stop = stop
             self._watching.clear()
             logger.warning("The arm holds: %s", stop)
-            try:
-                self._client.send_pose((state or self._client.state()).pose)
-            except RobotFault as fault:
-                logger.warning("It could not be told so (%s); its controller keeps the last set-point.", fault)
+            self._tell_to_hold(state)
 
     def stop_by_operator(self) -> None:
         """The operator's key: the arm holds at once, and nothing moves until a new command line is started."""
-        self.operator_stopped = True
-        self._stop = self._stop or RobotStop("operator_stop", "The operator stopped the arm.")
-        threading.Thread(target=self.hold, args=(self._stop,), daemon=True).start()
+        self._operators_stop = RobotStop("operator_stop", "The operator stopped the arm.")
+        threading.Thread(target=self.hold, args=(self._operators_stop,), daemon=True).start()
+
+    @property
+    def operator_stopped(self) -> bool:
+        """Whether the operator has ended the command."""
+        return self._operators_stop is not None
 
     def close(self) -> None:
-        """Ends the thread."""
+        """Ends the thread; an arm that was commanded and not stopped since holds where it is."""
         self._closed.set()
         self._watching.set()
         self._thread.join(timeout=2)
+        with self._lock:
+            if self._commanded and self._stop is None:
+                self._tell_to_hold(None)
+
+    def _tell_to_hold(self, state: RobotState | None) -> None:
+        try:
+            self._client.send_pose((state or self._client.state()).pose)
+        except RobotFault as fault:
+            logger.warning("It could not be told so (%s); its controller keeps the last set-point.", fault)
 
     def _run(self) -> None:
         seen = time.monotonic()
@@ -91,14 +101,14 @@ class Guard:
                 seen = time.monotonic()
             started = time.monotonic()
             state, stop = None, None
-            if started - self._commanded > self._safety.watchdog:
-                stop = RobotFault("watchdog", f"No command came for {self._safety.watchdog:g} s.")
             try:
-                state, seen = self._client.state(), time.monotonic()
-                stop = too_hard(state, self._safety) or stop
+                state, seen = self._client.state(tries=1), time.monotonic()
+                stop = too_hard(state, self._safety)
             except RobotFault as fault:
                 if time.monotonic() - seen > LOST_SECONDS:
-                    stop = stop or fault
+                    stop = fault
+            if not stop and time.monotonic() - self._commanded > self._safety.watchdog:
+                stop = RobotFault("watchdog", f"No command came for {self._safety.watchdog:g} s.")
             if stop and self._watching.is_set():
                 self.hold(stop, state)
             self._closed.wait(max(0.0, PERIOD - (time.monotonic() - started)))

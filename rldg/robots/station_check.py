@@ -9,7 +9,7 @@ import numpy as np
 from rldg import geometry
 from rldg.errors import RldgError
 from rldg.robots.franka_arm import FrankaArm
-from rldg.robots.franka_reset import glide, hold
+from rldg.robots.franka_reset import glide, hold, rise
 from rldg.robots.live_cameras import LiveCameras
 from rldg.robots.stops import RobotStop
 from rldg.tasks.gains import Gains
@@ -110,7 +110,8 @@ def _corners(arm: FrankaArm) -> Iterator[tuple[str, Callable[[], tuple[bool, str
 
 
 def _visit(arm: FrankaArm, corner: np.ndarray) -> tuple[bool, str]:
-    arm.begin()
+    start = arm.begin().pose
+    rise(arm, max(start[2], corner[2]))
     glide(arm, corner)
     hold(arm, corner, 1.0)
     off = float(np.linalg.norm(arm.state().pose[:3] - corner[:3]))

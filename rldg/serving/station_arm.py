@@ -51,16 +51,25 @@ class SimulatedArm:
         self._joint_path: np.ndarray | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="physics", daemon=True)
-        self.new_scene()
+        self.robot.reset(self._generator)
+        self._opening = self.robot.state().gripper
+        self._command = self.robot.state().pose
         if speed != LOCK_STEP:
             self._thread.start()
 
-    def new_scene(self) -> None:
-        """A fresh draw of everything that a person would rearrange: workpiece, light; the arm is at a reset pose."""
+    def new_scene(self, seed: int | None = None) -> None:
+        """Another workpiece, in its place, and another light: those of a seed, or the next ones. The arm stays where it
+        is, and its open fingers go on to what they were told last.
+        """
         with self._lock:
-            self.robot.reset(self._generator)
-            self._opening = self.robot.state().gripper
-            self._command = self.robot.state().pose
+            data = self.robot.data
+            kept = {name: getattr(data, name).copy() for name in ("act", "ctrl")}
+            joints, speeds = data.qpos[ARM].copy(), data.qvel[ARM].copy()
+            self.robot.reset(self._generator if seed is None else np.random.default_rng(seed))
+            data.qpos[ARM], data.qvel[ARM] = joints, speeds
+            for name, values in kept.items():
+                getattr(data, name)[:] = values
+            mujoco.mj_forward(self.robot.model, data)
 
     def state(self) -> tuple[RobotState, np.ndarray, np.ndarray, np.ndarray]:
         """Measurement, joint angles (7) [rad], joint velocities (7) [rad/s] and base-frame Jacobian (6, 7)."""

@@ -205,8 +205,11 @@ def simulation_routes(arm: SimulatedArm, cameras: StationCameras, faults: Faults
         return PlainTextResponse("Cleared")
 
     @router.post("/sim/new_scene")
-    async def new_scene() -> Response:
-        arm.new_scene()
+    async def new_scene(request: Request) -> Response:
+        seed = (await _payload(request)).get("seed") if await request.body() else None
+        if not (seed is None or (isinstance(seed, int) and seed >= 0)):
+            raise BadRequestError("'seed' must be a whole number from 0 on.")
+        arm.new_scene(seed)
         return PlainTextResponse("New scene")
 
     return router

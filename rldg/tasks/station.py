@@ -61,6 +61,11 @@ class Station(FrozenModel):
     safety: Safety = Safety()
     load: Load | None = None
     joint_reset_period: int = Field(default=0, ge=0, description="episodes between two resets of the joints; 0: none")
+    rearranged_by: Literal["nobody", "operator", "server"] = Field(
+        default="nobody",
+        description="who puts things back before an episode: an operator, who then presses space in the terminal, or a "
+        "simulated station's server",
+    )
     lift: float = Field(default=0.0, ge=0, le=0.3, description="metres straight up at the beginning of a reset")
     speed: float = Field(
         default=1.0, ge=0, description="of a simulated station's clock; 0: it waits for commands (docs/station.md)"

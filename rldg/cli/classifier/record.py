@@ -58,8 +58,8 @@ def main(args: Args) -> int:
     from rldg.classifiers.labels import HeldSwitch, truth  # TFDS and MuJoCo: not for --help
     from rldg.classifiers.perturbed import Perturbed
     from rldg.classifiers.record import record, recording_env
-    from rldg.env.operator import TerminalKey
     from rldg.resolve import load_policy
+    from rldg.robots.terminal_key import TerminalKey
     from rldg.rollout.pace import Pace
 
     by_hand = args.labels == "key"
