@@ -1,6 +1,7 @@
 """What no sequence of commands can do to a physical arm."""
 
 import time
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -9,12 +10,13 @@ from hypothesis import strategies as st
 
 from benchmarks.safety import PERIOD, SAFETY, TARGET, coordinates, sequence, violations
 from rldg import geometry
+from rldg.env.robot_env import RobotEnv
 from rldg.errors import TaskFileError
 from rldg.robots.base import RobotState
 from rldg.robots.guard import Guard
 from rldg.robots.motion_limits import MotionLimits, distance
 from rldg.robots.stops import RobotFault, RobotStop
-from rldg.tasks import load_station
+from rldg.tasks import load_station, load_task
 from rldg.tasks.safety import Safety
 
 numbers = st.floats(allow_nan=True, allow_infinity=True, width=64)
@@ -170,3 +172,22 @@ def test_no_command_goes_out_once_nobody_watches(guarded):
     with pytest.raises(RobotStop, match="watches the arm has ended"):
         guard.command(TARGET)
     assert len(wire.sent) == 2
+
+
+def test_an_episode_begins_with_a_whole_observation_or_not_at_all(monkeypatch) -> None:
+    env = RobotEnv(load_task("usb_a_insertion"))
+    frozen = RobotFault("camera", "Camera 'wrist_1' is frozen.")
+    pictures, seen = env.robot.images, []
+
+    def images():
+        seen.append(1)
+        if len(seen) == 1:
+            raise frozen
+        return pictures()
+
+    monkeypatch.setattr(env.robot, "images", images)
+    observation, _ = env.reset(seed=0)
+    assert len(seen) > 1 and set(observation["images"]) == set(env.camera_sizes)
+    monkeypatch.setattr(env.robot, "images", Mock(side_effect=frozen))
+    with pytest.raises(RobotFault, match="frozen"):
+        env.reset(seed=0)

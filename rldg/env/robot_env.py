@@ -31,6 +31,7 @@ from rldg.tasks import load_station
 from rldg.tasks.station import Station
 from rldg.tasks.task import Task
 
+RESET_TRIES = 5  # an episode begins with a whole observation; a physical robot may fail between reset and picture
 JAM_STEPS = 10  # a time-out counts as a jam if the plug touched and stood still for this many steps
 JAM_TRAVEL = 0.001  # metres
 
@@ -93,8 +94,19 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begins an episode; the same seed gives the same scene."""
+        """Begins an episode; the same seed gives the same scene.
+
+        Raises `RldgError` if the robot cannot be reset, and `RobotStop` if its first observation fails again and again.
+        """
         super().reset(seed=seed)
+        for _ in range(RESET_TRIES - 1):
+            try:
+                return self._begin()
+            except RobotStop as stop:
+                logger.warning("The episode does not begin: %s The robot is reset once more.", stop)
+        return self._begin()
+
+    def _begin(self) -> tuple[Observation, dict[str, Any]]:
         self.robot.reset(self.np_random)
         self._referee.reset()
         if self._grasp is not None:
