@@ -24,6 +24,7 @@ from rldg.policies.base import Policy
 from rldg.robots.base import Contact
 from rldg.rollout import Episode, Subscriber, rollout
 from rldg.stage import stage
+from rldg.tasks.station import Station
 from rldg.tasks.task import GroundTruth, JudgedApart, JudgedByOperator, Task
 from rldg.workers import episode_seed
 
@@ -49,10 +50,11 @@ def true_criterion(task: Task) -> GroundTruth | None:
     return criterion.model_copy(update={"hold_steps": 1}) if criterion is not None and holds else criterion
 
 
-def recording_env(task: Task, steps: int) -> RobotEnv:
+def recording_env(task: Task, steps: int, station: Station | None = None) -> RobotEnv:
     """`task` with its cameras, for `steps` control steps whatever happens, and with the truth where it is known."""
     success = JudgedByOperator(kind="operator", truth=true_criterion(task))
-    return RobotEnv(task.model_copy(update={"success": success, "horizon": steps}), judge=lambda look: _Never())
+    lasting = task.model_copy(update={"success": success, "horizon": steps})
+    return RobotEnv(lasting, station, judge=lambda look: _Never())
 
 
 def record(
@@ -92,6 +94,8 @@ def record(
         RldgError: the source hardly ever gives one of the labels.
     """
     about = {"task": env.task.name, "task_hash": env.task.hash, "policy": policy.metadata.kind, "labels": labels_by}
+    if env.station.name != "sim":
+        about["station"] = env.station.name
     wanted = np.array([negatives, positives])
     with stage(out, "classifier record", about, seed=seed, overwrite=overwrite) as current:
         writer = DatasetWriter(out)

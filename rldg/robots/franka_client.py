@@ -24,7 +24,7 @@ TRY_SECONDS = 0.25  # that one try of a request may take
 TRIES = 3  # of a request that may be repeated
 JOINT_RESET_SECONDS = 60.0  # the server gives its joint controller 30
 SLOW_SECONDS = 10.0  # for what starts, stops or loads something
-OLDEST = 0.3  # seconds after which a pose is not sent any more: it is about a moment that has passed
+OLDEST = 0.5  # seconds after which a pose is not sent any more: it is about a moment that has passed
 STATE = {"pose": (7,), "vel": (6,), "force": (3,), "torque": (3,), "q": (7,), "dq": (7,), "jacobian": (6, 7)}
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ import numpy as np
 
 from rldg.engines import WorkerError
 from rldg.env.robot_env import RobotEnv
-from rldg.errors import DiscardedError
+from rldg.errors import DiscardedError, RldgError
 from rldg.policies.base import Policy
 from rldg.resolve import load_policy, under_operator
 from rldg.rollout import Episode, rollout
@@ -31,6 +31,7 @@ from rldg.tasks.task import Task
 
 MakeEnv = Callable[[Task], RobotEnv]
 DEMONSTRATOR = "teleoperator"
+FAULTS = 5  # of the set-up in a row, after which nothing can be learned there
 
 
 def scene_seed(run_seed: int, kind: str, number: int) -> int:
@@ -104,11 +105,21 @@ class Actor:
 
     def _episodes(self, kind: str, policy: Policy, request: Arrays) -> Iterable[Episode]:
         for number in request[kind].tolist():
-            seed = scene_seed(self.seed, kind, number)
-            while True:
-                with suppress(DiscardedError):  # the operator asks for another try
-                    yield rollout(self._env, policy, seed)
-                    break
+            yield self._whole(policy, scene_seed(self.seed, kind, number))
+
+    def _whole(self, policy: Policy, seed: int) -> Episode:
+        """An episode to learn from: one that the operator discards, or a fault of the set-up ends, is begun again.
+
+        Raises `RldgError` if the set-up keeps failing.
+        """
+        faults = 0
+        while faults < FAULTS:
+            with suppress(DiscardedError):
+                episode = rollout(self._env, policy, seed)
+                if not episode.fault:
+                    return episode
+                faults += 1
+        raise RldgError(f"Faults of the set-up ended {FAULTS} episodes in a row; `rldg robot check` looks for them.")
 
     def _columns(self, numbers: np.ndarray, episodes: Iterable[Episode]) -> Arrays:
         episodes, spec = list(episodes), AgentSpec.of(self.config, self.task)

@@ -20,11 +20,12 @@ from rldg.specialists.recipes import recipe
 from rldg.specialists.rounds import demonstrations_request
 from rldg.specialists.spec import AgentSpec
 from rldg.stage import stage
+from rldg.tasks import load_station
 from rldg.tasks.task import Task
 
 SNAPSHOTS = "snapshots"
 ROBOT = "robot"  # the Ray resource of a machine that an actor may run on
-SHARE_SECONDS = 900  # for an actor's share of a round, which takes seconds; a person may take any time
+SHARE_SECONDS = 900  # for an actor's share of a round, which takes seconds; a person or a robot may take any time
 SIMULATED = ("", "teleoperator", "expert")
 
 
@@ -76,7 +77,8 @@ def train(
         configuration["station"] = station
     with stage(out, "train", configuration, seed=seed, overwrite=overwrite) as current, journal(out):
         if not current.finished:
-            timeout = SHARE_SECONDS if config.operator.partition(":")[0] in SIMULATED else math.inf
+            alone = config.operator.partition(":")[0] in SIMULATED and load_station(station).backend == "mujoco"
+            timeout = SHARE_SECONDS if alone else math.inf
             with Actors(Actor(make_env, task, config, seed), engine or LocalEngine(1), timeout) as actors:
                 kept, current.result = _run(task, out, config, seed, actors)
             _save(out, task, config, kept.actor, kept.updates)

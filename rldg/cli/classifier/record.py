@@ -7,6 +7,7 @@ see a success, in the terminal that this runs in.
 Examples:
   rldg classifier record usb_a_insertion --out runs/labels
   rldg classifier record usb_a_insertion --labels key --policy teleoperator --out runs/labels
+  rldg classifier record usb_a_insertion --labels key --policy browser --station stations/lab.yaml --out runs/labels
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import tyro
 
 from rldg.cli.output import emit
 from rldg.errors import UsageError
-from rldg.tasks import load_task
+from rldg.tasks import load_station, load_task
 
 STEPS = 40  # of an episode that is labelled by truth
 
@@ -30,6 +31,8 @@ class Args:
     task: tyro.conf.Positional[str]
     # Folder of the data set.
     out: Path
+    # Where: a station's name, or the path of its YAML (docs/station.md).
+    station: str = "sim"
     # Who labels: the simulator, or a person who holds the space bar.
     labels: Literal["truth", "key"] = "truth"
     # Who acts, as in `rldg collect`.
@@ -54,7 +57,9 @@ def main(args: Args) -> int:
     """Exit status 0 once the data set holds the labels that were asked for."""
     if args.positives < 1 or args.negatives < 1 or (args.steps is not None and args.steps < 1):
         raise UsageError("--positives, --negatives and --steps must be at least 1.")
-    task = load_task(args.task)
+    task, station, by_hand = load_task(args.task), load_station(args.station), args.labels == "key"
+    if not by_hand and station.backend != "mujoco":
+        raise UsageError(f"Station '{args.station}' does not know the truth; label by --labels key.")
     from rldg.classifiers.labels import HeldSwitch, truth  # TFDS and MuJoCo: not for --help
     from rldg.classifiers.perturbed import Perturbed
     from rldg.classifiers.record import record, recording_env
@@ -62,9 +67,8 @@ def main(args: Args) -> int:
     from rldg.robots.terminal_key import TerminalKey
     from rldg.rollout.pace import Pace
 
-    by_hand = args.labels == "key"
     policy = load_policy(args.policy)
-    env = recording_env(task, args.steps or (task.horizon if by_hand else STEPS))
+    env = recording_env(task, args.steps or (task.horizon if by_hand else STEPS), station)
     result = record(
         env,
         policy if by_hand else Perturbed(policy),
