@@ -1,5 +1,6 @@
 """`rldg robot`, and `--station` on what runs episodes."""
 
+import itertools
 import json
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 import yaml
 
 from rldg.cli.main import dispatch
+from rldg.cli.robot.target import write_target
 from rldg.data.reader import open_dataset
 from rldg.errors import RldgError, TaskFileError, UsageError
+from rldg.robots.franka_client import FrankaClient
 from rldg.serving.station import StationServer
 from rldg.tasks import load_station, load_task
 
@@ -78,6 +81,32 @@ def test_target_records_where_the_tool_is_and_keeps_comments(station_file, tmp_p
     assert copy.read_text().startswith("# mine\n") and set(station.targets) == {"usb_a_insertion", "hdmi_insertion"}
     for recorded in (station.target_pose, station.target_of("usb_a_insertion"), station.target_of("hdmi_insertion")):
         np.testing.assert_allclose(recorded, pose, atol=1e-4)
+
+
+def test_a_target_goes_into_a_file_that_has_none_of_its_own(tmp_path):
+    file = tmp_path / "lab.yaml"
+    file.write_text("extends: sim_franka.yaml\nname: lab\n")
+    pose = [0.4, 0.1, 0.2, 0.0, 1.0, 0.0, 0.0]
+    write_target(file, pose, "")
+    write_target(file, pose, "usb_a_insertion")
+    station = load_station(file)
+    assert list(station.target_pose) == list(station.target_of("usb_a_insertion")) == pose
+
+
+def test_the_mean_of_a_pose_that_points_down_points_down(station_file, tmp_path, monkeypatch):
+    """Readings of w scatter around 0; of the two quaternions that mean the same, the wrong ones would cancel out."""
+    readings = itertools.cycle([1e-4, -1e-4])
+    answer = FrankaClient._json
+
+    def scattered(self, route, tries):
+        reply, w = answer(self, route, tries), next(readings)
+        return reply | {"pose": [0.5, 0, 0.08, *(np.copysign(1, w) * np.array([1, 0, 0, w])).tolist()]}
+
+    monkeypatch.setattr(FrankaClient, "_json", scattered)
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(station_file.read_text())
+    dispatch(["robot", "target", str(copy), "--now"])
+    np.testing.assert_allclose(load_station(copy).target_pose, [0.5, 0, 0.08, 1, 0, 0, 0], atol=1e-6)
 
 
 def test_collect_and_evaluate_run_on_a_station(station_file, tmp_path, capsys):

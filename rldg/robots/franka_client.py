@@ -61,7 +61,10 @@ class FrankaClient:
         length = float(np.linalg.norm(pose[3:]))
         if not 0.95 < length < 1.05:
             raise RobotFault("reply", f"The server's pose ends in a quaternion of length {length:.3f}.")
-        pose[3:] /= length if pose[6] >= 0 else -length
+        # Of the two quaternions the one whose largest part is positive, as the simulated robot has it: a tool that
+        # points down has w near 0, by whose sign the others would flip from reading to reading.
+        largest = pose[3 + int(np.argmax(np.abs(pose[3:])))]
+        pose[3:] /= float(np.copysign(length, largest))
         gripper = float(_array(reply, "gripper_pos", ()))
         return RobotState(pose, values["vel"], values["force"], values["torque"], min(1.0, max(0.0, gripper)))
 
