@@ -217,6 +217,11 @@ def test_a_key_of_the_terminal_is_held_while_it_repeats(monkeypatch: pytest.Monk
     assert key.held()
     clock[0] += 0.1  # it would have come again: released
     assert not key.held()
+    os.write(master, b"  ")
+    clock[0] += 3.0  # a reset, in which nobody asked
+    assert not key.held()
+    os.write(master, b" ")
+    assert key.held()
     key.close()
     key.close()
     assert termios.tcgetattr(slave) == before

@@ -33,13 +33,14 @@ class TerminalKey:
             ) from None
         tty.setcbreak(self._terminal, termios.TCSANOW)  # Ctrl-C still interrupts
         atexit.register(self.close)
-        self._key, self._until, self._last = key.encode(), 0.0, 0.0
+        self._key, self._until, self._last, self._asked = key.encode(), 0.0, 0.0, 0.0
 
     def held(self) -> bool:
-        """Whether the key is held now."""
+        """Whether the key is held now. What was typed while nobody asked, such as during a reset, says nothing."""
         now = time.monotonic()
+        in_time, self._asked = now - self._asked <= FIRST_REPEAT, now
         while select.select([self._terminal], [], [], 0)[0] and (typed := os.read(self._terminal, 64)):
-            if self._key in typed:
+            if self._key in typed and in_time:
                 repeats = now - self._last < FIRST_REPEAT
                 self._until, self._last = now + (NEXT_REPEAT if repeats else FIRST_REPEAT), now
         return now < self._until
