@@ -103,13 +103,12 @@ def stops(task: Task, station: Station) -> dict[str, float]:
     """Milliseconds from a push, and from the watchdog's expiry, until the arm was told to hold; the longest of five."""
     robot = FrankaRobot(task, station)
     told: list[float] = []
-    send = robot.arm.client.send_pose
+    client = robot.arm.client
 
-    def noted(pose: np.ndarray) -> None:
-        send(pose)
-        told.append(time.monotonic())
+    def noted(send: Callable[[np.ndarray], None]) -> Callable[[np.ndarray], None]:
+        return lambda pose: (send(pose), told.append(time.monotonic()))[1]
 
-    robot.arm.client.send_pose = noted
+    client.send_pose, client.clear_and_send_pose = noted(client.send_pose), noted(client.clear_and_send_pose)
     reaction: dict[str, list[float]] = {"force": [], "watchdog": []}
     for trial in range(5):
         robot.reset(np.random.default_rng(trial))

@@ -19,7 +19,7 @@ from rldg.data.views import column_values
 from rldg.data.writer import DatasetWriter
 from rldg.env.robot_env import RobotEnv
 from rldg.env.types import Observation
-from rldg.errors import RldgError
+from rldg.errors import DiscardedError, RldgError
 from rldg.policies.base import Policy
 from rldg.robots.base import Contact
 from rldg.rollout import Episode, Subscriber, rollout
@@ -112,14 +112,17 @@ def record(
                     )
                 (out / MANIFEST).unlink(missing_ok=True)
                 labelling = Labelling(source)
-                episode = rollout(
-                    env,
-                    policy,
-                    episode_seed(seed, index),
-                    episode_id=f"{env.task.name}-labels-{seed}-{index:05d}",
-                    operator=operator,
-                    subscribers=(*subscribers, labelling),
-                )
+                try:
+                    episode = rollout(
+                        env,
+                        policy,
+                        episode_seed(seed, index),
+                        episode_id=f"{env.task.name}-labels-{seed}-{index:05d}",
+                        operator=operator,
+                        subscribers=(*subscribers, labelling),
+                    )
+                except DiscardedError:  # the operator asks for another try
+                    continue
                 episode = labelled(episode, labelling, current.began)
                 writer.write(index, episode)
                 counts += np.bincount(episode.privileged["label"][:, 0].astype(int), minlength=2)
