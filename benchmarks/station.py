@@ -103,12 +103,16 @@ def stops(task: Task, station: Station) -> dict[str, float]:
     """Milliseconds from a push, and from the watchdog's expiry, until the arm was told to hold; the longest of five."""
     robot = FrankaRobot(task, station)
     told: list[float] = []
+
+    def noting(send: Callable[[np.ndarray], None]) -> Any:
+        def send_and_note(pose: np.ndarray) -> None:
+            send(pose)
+            told.append(time.monotonic())
+
+        return send_and_note
+
     client = robot.arm.client
-
-    def noted(send: Callable[[np.ndarray], None]) -> Callable[[np.ndarray], None]:
-        return lambda pose: (send(pose), told.append(time.monotonic()))[1]
-
-    client.send_pose, client.clear_and_send_pose = noted(client.send_pose), noted(client.clear_and_send_pose)
+    client.send_pose, client.clear_and_send_pose = noting(client.send_pose), noting(client.clear_and_send_pose)
     reaction: dict[str, list[float]] = {"force": [], "watchdog": []}
     for trial in range(5):
         robot.reset(np.random.default_rng(trial))
