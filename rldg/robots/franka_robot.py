@@ -68,7 +68,6 @@ class FrankaRobot:
                 raise RldgError("The operator stopped the arm; run the same command again to go on.")
             try:
                 go_to_reset(self.arm, self._task, goal, joints)
-                self._rearrange(scene)
                 self._cameras.check()
                 break
             except RobotStop as stop:
@@ -77,6 +76,7 @@ class FrankaRobot:
                 logger.warning("Reset: %s Trying again.", stop)
                 joints = False  # whether a first one was carried out, nobody knows
                 time.sleep(RETRY_SECONDS)
+        self._rearrange(scene)
         self._state = self.arm.begin()
         self.arm.guard.begin(watch=self._station.speed > 0)
 
