@@ -1,9 +1,11 @@
 """The files that the original Octo wrote, as the tests read them."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -51,6 +53,11 @@ def nested(flat: dict[str, Any], prefix: str = "") -> Any:
     """The entries under a prefix as a tree of JAX arrays."""
     found = {key.removeprefix(prefix): jnp.asarray(flat[key]) for key in flat if key.startswith(prefix)}
     return traverse_util.unflatten_dict(found, sep="/")
+
+
+def applied(module: Any, variables: Any, *inputs: Any, **options: Any) -> Any:
+    """What a module makes of its inputs, as one program: op by op, each is compiled by itself, which takes longer."""
+    return jax.jit(partial(module.apply, **options))(variables, *inputs)
 
 
 def weights(model: str) -> Any:

@@ -23,7 +23,7 @@ from rldg.generalists.octo.pooling import MAPHead, TokenLearner
 from rldg.generalists.octo.stem import ImageTokenizer, PatchEncoder, SmallStem, standardised
 from rldg.generalists.octo.t5 import encode, position_buckets
 from rldg.generalists.octo.transformer import BlockTransformer, TokenGroup
-from tests.octo_golden import DIFFUSION, arrays, nested
+from tests.octo_golden import DIFFUSION, applied, arrays, nested
 
 
 def close(value, wanted, atol=2e-5):
@@ -53,7 +53,7 @@ MODULES = {
 def test_a_module_gives_the_originals_numbers(name):
     module, names = MODULES[name]
     golden = arrays("components", f"{name}.npz")
-    found = module.apply({"params": nested(golden, "params/")}, *(jnp.asarray(golden[key]) for key in names))
+    found = applied(module, {"params": nested(golden, "params/")}, *(jnp.asarray(golden[key]) for key in names))
     close(found, golden["out"], 1e-4 if "stem" in name else 2e-5)
 
 
@@ -72,22 +72,22 @@ def test_a_head_gives_the_originals_numbers(name):
     readout = TokenGroup(
         jnp.asarray(golden["in0/readout_action"]), jnp.asarray(golden["in0/readout_action_mask"]), "readout_action"
     )
-    close(head.apply(weights, readout), golden["out"])
+    close(applied(head, weights, readout), golden["out"])
     mask = golden["loss/action_pad_mask"] & golden["loss/timestep_pad_mask"][:, :, None, None]
-    found = head.apply(weights, readout, jnp.asarray(golden["loss/actions"]), mask, {}, False, method="loss")
+    found = applied(head, weights, readout, jnp.asarray(golden["loss/actions"]), mask, {}, train=False, method="loss")
     for figure in found:
         np.testing.assert_allclose(found[figure], golden[f"loss/{figure}"], rtol=1e-4, err_msg=figure)
     draws = sample_draws(config, (2, 2), None)
-    close(head.apply(weights, readout, draws, method="sample")[:, -1], golden["predict"])
+    close(applied(head, weights, readout, draws, method="sample")[:, -1], golden["predict"])
 
 
 def test_a_discrete_head_samples_by_its_logits():
     config = DiscreteConfig(action_dim=1, bins=4, pooling="attention", token_per="")
     head, readout = make_head(config), TokenGroup(jnp.ones((1, 1, 1, 8)), jnp.ones((1, 1, 1), bool), "readout_action")
-    weights = head.init(jax.random.key(0), readout)
-    logits = np.asarray(head.apply(weights, readout))[0, 0, 0, 0]
+    weights = jax.jit(head.init)(jax.random.key(0), readout)
+    logits = np.asarray(applied(head, weights, readout))[0, 0, 0, 0]
     draws = sample_draws(config, (4000, 1, 1), np.random.default_rng(0))
-    samples = np.asarray(head.apply(weights, readout, draws, method="sample")).ravel()
+    samples = np.asarray(applied(head, weights, readout, draws, method="sample")).ravel()
     share = [(np.isclose(samples, (index + 0.5) / 4)).mean() for index in range(4)]
     np.testing.assert_allclose(share, np.exp(logits) / np.exp(logits).sum(), atol=0.03)
 
@@ -131,7 +131,7 @@ def test_the_transformer_gives_the_originals_outputs(wanted):
         seen = in_time if name in ("obs_primary", "obs_wrist") else np.ones((2, 2, 1), bool)
         groups.append(TokenGroup(tokens, jnp.broadcast_to(seen, tokens.shape[:-1]), name))
     weights = {"params": params["octo_transformer"]["BlockTransformer_0"]}
-    outputs = BlockTransformer(DIFFUSION.transformer).apply(weights, groups, False, wanted)
+    outputs = applied(BlockTransformer(DIFFUSION.transformer), weights, groups, train=False, wanted=wanted)
     assert set(outputs) == ({wanted} if wanted else {group.name for group in groups})
     for name, group in outputs.items():
         close(group.tokens, case[f"out/{name}/tokens"])
@@ -141,21 +141,24 @@ def test_the_diffusion_head_gives_the_originals_noise_loss_and_samples():
     case, params = arrays("case.npz"), nested(arrays("params.npz"))
     head, weights = make_head(DIFFUSION.head), {"params": params["heads_action"]}
     readout = TokenGroup(jnp.asarray(case["out/readout_action/tokens"]), jnp.ones((2, 2, 1), bool), "readout_action")
-    close(head.apply(weights, readout, case["eps0/noisy_actions"], case["eps0/time"]), case["eps0/eps"])
+    close(applied(head, weights, readout, case["eps0/noisy_actions"], case["eps0/time"]), case["eps0/eps"])
     mask = case["action_pad_mask"] & case["observation/timestep_pad_mask"][:, :, None, None]
     draws = {"time": case["loss/time"], "noise": case["loss/noise"]}
-    found = head.apply(weights, readout, case["action"], mask, draws, False, method="loss")
+    found = applied(head, weights, readout, case["action"], mask, draws, train=False, method="loss")
     np.testing.assert_allclose(found["loss"], case["loss/loss"], rtol=1e-4)
     draws = {"start": case["sample/noise_init"], "noises": case["sample/noise_steps"]}
-    sampled = head.apply(weights, readout, draws, method="sample")
+    sampled = applied(head, weights, readout, draws, method="sample")
     np.testing.assert_allclose(sampled[:, -1], case["sample/actions"], atol=1e-3)
 
 
 def test_an_image_tokenizer_gives_the_originals_tokens():
     case, params = arrays("case.npz"), nested(arrays("params.npz"))
     weights = params["octo_transformer"]["observation_tokenizers_wrist"]
-    tokens = ImageTokenizer(DIFFUSION.images[1]).apply(
-        {"params": weights}, case["observation/image_wrist"], case["task/image_wrist"]
+    tokens = applied(
+        ImageTokenizer(DIFFUSION.images[1]),
+        {"params": weights},
+        case["observation/image_wrist"],
+        case["task/image_wrist"],
     )
     close(tokens, case["tokenizer/observation_tokenizers_wrist/tokens"], 5e-5)
 

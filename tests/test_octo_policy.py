@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -109,8 +110,9 @@ def test_samples_in_the_data_sets_units_are_the_originals(kind):
     scale = Normalisation.of(statistics, mode="bounds" if kind == "bounds" else "normal")
     valid = np.arange(7) < len(scale.mask)
     draws = {"start": wanted["raw/noise_init"][:, -1:], "noises": wanted["raw/noise_steps"][:, :, -1:]}
-    actions = OctoModule(golden.DIFFUSION).apply(
-        {"params": golden.weights("diffusion")}, observation, task, draws, valid, method="sample"
+    weights = {"params": golden.weights("diffusion")}
+    actions = golden.applied(
+        OctoModule(golden.DIFFUSION), weights, observation, task, draws, valid=valid, method="sample"
     )
     np.testing.assert_allclose(scale.restore(np.asarray(actions)[..., valid]), wanted[f"{kind}/actions"], atol=1e-4)
 
@@ -121,8 +123,8 @@ def checkpoint(**changes):
     lowdim = {"proprio": 20} if model.lowdim else {}
     inputs = example_inputs(model, lowdim=lowdim)
     draws = loss_draws(model.head, jax.random.key(0), 1, model.window)
-    init = jax.jit(lambda key: OctoModule(model).init(key, *inputs, draws, method="loss"))
-    flat = traverse_util.flatten_dict(init(jax.random.key(0))["params"])
+    init = partial(OctoModule(model).init, method="loss")
+    flat = traverse_util.flatten_dict(jax.eval_shape(init, jax.random.key(0), *inputs, draws)["params"])
     rng = np.random.default_rng(0)
     params = {path: jnp.asarray(rng.normal(0, 0.3, leaf.shape).astype(np.float32)) for path, leaf in flat.items()}
     action = {"mean": [0.0] * 7, "std": [0.003] * 6 + [1.0], "mask": [True] * 6 + [False]}
