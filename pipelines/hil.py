@@ -4,8 +4,12 @@
 
 Trains each arm with every seed to the same number of environment steps (of which the operator's are some), keeps a
 snapshot of the policy every so many, and tries each, alone and without exploration noise, on the same locked scenes.
-Writes `hil.json` (per point the success rate of each arm with its 95 % interval over scenes and seeds, and their paired
-difference) and `hil.png`. The simulated operator takes over by the rule of `rldg.policies.intervention.NoProgress`.
+All arms begin with as many demonstrations. Behaviour cloning, which explores nothing, gets more of them, as many steps
+again as the others explore, and has one point. Writes `hil.json` (per point the success rate of each arm with its 95 %
+interval over scenes and seeds, and the paired difference to no interventions) and `hil.png`. The simulated operator
+takes over by the rule of `rldg.policies.intervention.NoProgress`.
+
+With these defaults, on one idle core, about half an hour.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -20,11 +24,22 @@ from rldg.cli import evaluate, train
 from rldg.evaluation.statistics import paired_difference, success_interval
 from rldg.evaluation.trials import read_trials
 from rldg.specialists.config import SpecialistConfig
+from rldg.specialists.recipes import recipe
 from rldg.stage import write_json
+from rldg.tasks import load_task
+from rldg.tasks.task import Task
 
-ARMS = {"interventions": "teleoperator", "none": ""}  # who takes over while the policy explores
-COLOURS = {"interventions": "#1f6fb4", "none": "#b4541f"}
-LABELS = {"interventions": "an operator intervenes", "none": "nobody does"}
+ALONE, CLONE = "none", "bc"
+# By arm: its line's colour and its name in the figure.
+ARMS = {
+    "interventions": ("#1f6fb4", "an operator intervenes"),
+    ALONE: ("#b4541f", "nobody does"),
+    "hg-dagger": ("#3a8f5c", "HG-DAgger"),
+    CLONE: ("#777777", "behaviour cloning"),
+}
+OPERATOR = "teleoperator"
+# Clones of half HIL-SERL's size, and fewer updates than theirs: half as many before exploration, one per step later.
+SMALL_CLONE: dict[str, Any] = {"hidden": (256, 256), "pretrain_updates": 6_000, "updates_per_step": 1}
 
 
 @dataclass(frozen=True)
@@ -35,56 +50,72 @@ class Args:
     seeds: tuple[int, ...] = (1, 2, 3)
     # Environment steps of each training, and between the points of the curve.
     steps: int = 12_000
-    every: int = 1_000
+    every: int = 2_000
     # Locked scenes that each point is tried on.
     trials: int = 50
     # Processes that try a point.
-    workers: int = 2
+    workers: int = 1
     out: Path = Path("runs/hil")
 
 
-def configuration(args: Args, operator: str) -> SpecialistConfig:
+def configuration(args: Args, arm: str, task: Task) -> SpecialistConfig:
     """Trains to the last step whatever it has learned: no candidates, so that steps are all that differs."""
     never = {"least_updates": 10**9, "confirm_episodes": 10**9}
-    base = SpecialistConfig(max_env_steps=args.steps, snapshot_steps=args.every, operator=operator)
-    return replace(base, **never)
+    base = replace(recipe(task), max_env_steps=args.steps, snapshot_steps=args.every, **never)
+    if arm in ("interventions", ALONE):
+        return replace(base, operator=OPERATOR if arm == "interventions" else "")
+    clone = recipe(task, arm)
+    demonstrations = base.demonstrations
+    if arm == CLONE:
+        demonstrations += round(args.steps / task.horizon)
+    steps = {"max_env_steps": clone.max_env_steps and args.steps, "snapshot_steps": args.every}
+    return replace(clone, demonstrations=demonstrations, **SMALL_CLONE, **steps, **never)
 
 
-def outcomes(args: Args, arm: str) -> list[np.ndarray]:
+def outcomes(args: Args, arm: str, task: Task) -> list[np.ndarray]:
     """By point of the curve, whether each scene succeeded, (scenes, seeds)."""
     runs = []
     for seed in args.seeds:
         out = args.out / arm / str(seed)
-        carry_out(train.Args(args.task, out / "specialist", seed, config=configuration(args, ARMS[arm])))
+        config = configuration(args, arm, task)
+        carry_out(train.Args(args.task, out / "specialist", seed, config=config))
         points = []
-        for steps in range(args.every, args.steps + 1, args.every):
+        for steps in range(args.every, config.max_env_steps + 1, args.every):
             snapshot = out / "specialist" / "snapshots" / f"{steps:07d}"
-            trial = out / "evaluation" / snapshot.name
-            verb = evaluate.Args(
-                (args.task,), str(snapshot), trial, episodes=args.trials, videos=0, workers=args.workers
-            )
-            carry_out(verb)
-            points.append([t.success for t in read_trials(trial / "trials.jsonl")])
-        runs.append(points)
+            points.append(tried(args, snapshot, out / "evaluation" / snapshot.name))
+        runs.append(points or [tried(args, out / "specialist", out / "evaluation" / "last")])
     return list(np.array(runs, float).transpose(1, 2, 0))
+
+
+def tried(args: Args, policy: Path, out: Path) -> list[bool]:
+    """Whether a policy succeeded in each scene."""
+    carry_out(
+        evaluate.Args((args.task,), str(policy), out, episodes=args.trials, videos=0, workers=args.workers),
+    )
+    return [trial.success for trial in read_trials(out / "trials.jsonl")]
 
 
 def main(args: Args) -> None:
     """Trains, tries, and writes the curves."""
-    curves = {arm: outcomes(args, arm) for arm in ARMS}
+    task = load_task(args.task)
+    curves = {arm: outcomes(args, arm, task) for arm in ARMS}
+    count = len(curves[ALONE])
     points: list[dict[str, Any]] = []
-    for index, (helped, alone) in enumerate(zip(*curves.values(), strict=True)):
+    for index in range(count):
         point: dict[str, Any] = {"env_steps": (index + 1) * args.every}
-        for arm, scenes in zip(ARMS, (helped, alone), strict=True):
+        for arm, curve in curves.items():
+            scenes = curve[min(index, len(curve) - 1)]
             point[arm] = {"rate": float(scenes.mean()), "interval95": success_interval(scenes)}
-        points.append(point | {"difference": asdict(paired_difference(helped, alone))})
+            if arm != ALONE:
+                point[arm]["difference"] = asdict(paired_difference(scenes, curves[ALONE][index]))
+        points.append(point)
     about = {"task": args.task, "seeds": args.seeds, "trials": args.trials}
     write_json(args.out / "hil.json", about | {"points": points})
     draw(points, args.task, args.out / "hil.png")
 
 
 def draw(points: list[dict[str, Any]], task: str, path: Path) -> None:
-    """Both curves with their intervals as bands."""
+    """The curves with their intervals as bands."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -92,10 +123,11 @@ def draw(points: list[dict[str, Any]], task: str, path: Path) -> None:
 
     steps = [point["env_steps"] for point in points]
     figure, axis = plt.subplots(figsize=(6, 3.6))
-    for arm in ARMS:
+    for arm, (colour, label) in ARMS.items():
         low, high = zip(*(point[arm]["interval95"] for point in points), strict=True)
-        axis.plot(steps, [point[arm]["rate"] for point in points], color=COLOURS[arm], label=LABELS[arm])
-        axis.fill_between(steps, low, high, color=COLOURS[arm], alpha=0.2, linewidth=0)
+        line = "--" if arm == CLONE else "-"
+        axis.plot(steps, [point[arm]["rate"] for point in points], line, color=colour, label=label)
+        axis.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
     axis.set(xlabel="environment steps", ylabel="success", ylim=(0, 1.02), title=task)
     axis.legend(loc="lower right", frameon=False)
     figure.tight_layout()

@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +22,28 @@ from rldg.classifiers.metrics import Quality, sweep
 from rldg.classifiers.perturbed import Perturbed
 from rldg.classifiers.record import record, recording_env
 from rldg.classifiers.report import write_report
-from rldg.classifiers.train import train_classifier
-from rldg.classifiers.vice import ViceConfig, ViceJudge
+from rldg.classifiers.train import save_classifier, train_classifier
+from rldg.classifiers.vice import Vice, ViceConfig, unlearned
+from rldg.classifiers.vice_actor import ViceActor, WatchedEnv, warmed_up
 from rldg.cli.main import dispatch
 from rldg.data.reader import open_dataset
-from rldg.env.classifier import load_classifier, logit, patches
+from rldg.env.classifier import Classifier, load_classifier, logit, patches
 from rldg.env.robot_env import RobotEnv
 from rldg.env.types import Observation
 from rldg.errors import DatasetError, RldgError, StageError, UsageError
 from rldg.policies.expert import Expert
 from rldg.rollout import rollout
 from rldg.rollout.pace import Pace
+from rldg.specialists.arrays import read_arrays
+from rldg.specialists.checkpoint import Checkpoints
+from rldg.specialists.replay import Replay
+from rldg.specialists.train import train
 from rldg.tasks import Task, load_task
 from rldg.tasks.conditions import Bounds
-from rldg.tasks.task import JudgedByClassifier
 from tests.helpers import changed
 from tests.synthetic_episodes import make_episode
 from tests.test_classifier_judges import Script, SeeingRobot, point_view
+from tests.test_specialist import TINY
 
 SMALL = ClassifierConfig(channels=(16, 16, 32, 32), hidden=32, steps=250, batch_size=32, shift=1, learning_rate=4e-3)
 
@@ -246,35 +251,115 @@ def test_the_command_line_reports_on_other_data(
         dispatch(["classifier", "record", "usb_a_insertion", "--out", str(tmp_path), "--positives", "0"])
 
 
+WHITE, GREY, BLACK = 250, 150, 0
+
+
 class TintedRobot(SeeingRobot):
     """Its picture tells how near the target is: white at it, grey close by, black elsewhere."""
 
     def images(self) -> dict[str, np.ndarray]:
         distance = np.linalg.norm(geometry.relative(self.target(), self.state().pose)[:3])
-        return {"wrist_1": np.full((32, 32, 3), 250 if distance < 0.006 else 150 if distance < 0.025 else 0, np.uint8)}
+        tint = WHITE if distance < 0.006 else GREY if distance < 0.025 else BLACK
+        return {"wrist_1": np.full((32, 32, 3), tint, np.uint8)}
 
 
-def test_vice_unlearns_what_is_only_taken_for_a_success_and_keeps_the_rest(tmp_path: Path) -> None:
-    task = point_view(tmp_path, guard={"distance": Bounds(at_most=0.025)}, threshold=0.5)
-    assert isinstance(task.success, JudgedByClassifier)
-    rule, white = task.success, np.full((40, 32, 32, 3), 250, np.uint8)
-    positives = Examples(
-        {"wrist_1": white}, np.ones(40, bool), None, np.zeros((40, 6)), np.full(40, "p"), np.arange(40)
-    )
-    config = ViceConfig(classifier=replace(SMALL, steps=4000, smoothing=0.1), remembered=200, least=20)
-    env = RobotEnv(
-        task,
-        robot=TintedRobot(),
-        judge=lambda look: ViceJudge("point", rule, look, positives, config, seed=0),
-    )
-    episodes = [rollout(env, Expert(), seed) for seed in range(80)]
-    assert not episodes[0].success  # nothing is known yet
-    made = load_classifier(tmp_path)
-    seen = {name: made.probability({"wrist_1": np.full((32, 32, 3), tint, np.uint8)}) for name, tint in
-            (("white", 250), ("grey", 150), ("black", 0))}  # fmt: skip
-    assert seen["white"] > 0.5 > max(seen["grey"], seen["black"])
-    assert [episode.metadata.truth for episode in episodes[-10:]] == ["success"] * 10
-    assert all(episode.success for episode in episodes[-10:])
+VICE = ViceConfig(
+    classifier=replace(SMALL, steps=4000, smoothing=0.1), remembered=200, period=1, warm_up=10, first_updates=40
+)
+
+
+def tinted(folder: Path) -> tuple[Task, Examples]:
+    """A task that is judged near its target by the classifier in `folder`, and positives: white pictures."""
+    task = point_view(folder, guard={"distance": Bounds(at_most=0.025)}, threshold=0.5)
+    white = {"wrist_1": np.full((40, 32, 32, 3), WHITE, np.uint8)}
+    return task, Examples(white, np.ones(40, bool), None, np.zeros((40, 6)), np.full(40, "p"), np.arange(40))
+
+
+def probabilities_of_tints(made: Classifier) -> dict[int, float]:
+    return {t: made.probability({"wrist_1": np.full((32, 32, 3), t, np.uint8)}) for t in (WHITE, GREY, BLACK)}
+
+
+@dataclass(frozen=True)
+class MakeTinted:
+    """As `MakeWatched`, with the robot above."""
+
+    first: Path
+
+    def __call__(self, task: Task) -> WatchedEnv:
+        return WatchedEnv(task, load_classifier(self.first), robot=TintedRobot())
+
+
+def steps_judged_successes(tints: list[int]) -> dict[str, np.ndarray]:
+    """Transitions of an episode whose last step was taken for a success, with what the classifier saw after each."""
+    steps, last = len(tints), np.arange(len(tints) + 1) == len(tints)
+    pictures = np.zeros((steps + 1, 32, 32, 3), np.uint8)
+    pictures[:steps] = np.array(tints, np.uint8)[:, None, None, None]
+    reward = (np.arange(steps + 1) == steps - 1).astype(np.float32)
+    columns = {"reward": reward, "continues": np.where(last, 0, 1 - reward).astype(np.float32), "last": last}
+    columns |= {"looked": ~last, "picture.wrist_1": pictures, "intervention": np.zeros(steps + 1, bool)}
+    return columns
+
+
+def test_vice_unlearns_what_was_taken_for_a_success_and_stored_rewards_follow(tmp_path: Path) -> None:
+    task, positives = tinted(tmp_path)
+    env = WatchedEnv(task, unlearned("point", positives), robot=TintedRobot())
+    assert not rollout(env, Expert(), 0).success  # nothing is known yet
+    first, _ = warmed_up(env, positives, VICE, seed=0)
+    vice, replay = Vice(first, positives, 0.5, tmp_path / "newest", VICE, seed=0), Replay()
+    for number in range(1, 12):  # the policy gets to grey, again and again, and to white for once
+        tints = [BLACK, WHITE] if number == 3 else [BLACK, BLACK, GREY]
+        replay.add(steps_judged_successes(tints), prior=False)
+        vice.learn(number, replay)
+    seen = probabilities_of_tints(load_classifier(tmp_path / "newest"))
+    assert seen[WHITE] > 0.5 > max(seen[GREY], seen[BLACK])
+    white = replay.column("picture.wrist_1")[:, 0, 0, 0] == WHITE
+    rows = np.arange(len(replay))
+    np.testing.assert_array_equal(replay.take("reward", rows), white)
+    taken = ~replay.column("last")
+    np.testing.assert_array_equal(replay.take("continues", rows)[taken], ~white[taken])
+    assert replay.column("reward").sum() == 11, "what is stored stays"
+
+    other, again = Replay(replay.arrays()), Vice(first, positives, 0.5, None, VICE, seed=0)
+    again.restore(vice.arrays(), other)
+    np.testing.assert_array_equal(other.take("reward", rows), white)
+    for judging, steps in ((vice, replay), (again, other)):
+        steps.add(steps_judged_successes([GREY]), prior=False)
+        judging.learn(12, steps)
+    np.testing.assert_equal(vice.message(), again.message())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_vice_training_that_is_interrupted_goes_on_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, positives = tinted(tmp_path / "classifier")
+    first, _ = warmed_up(WatchedEnv(task, unlearned("point", positives), robot=TintedRobot()), positives, VICE, seed=0)
+    (tmp_path / "first").mkdir()
+    save_classifier(tmp_path / "first", first)
+    config = replace(TINY, max_env_steps=200)
+
+    def trained(out: Path) -> None:
+        vice = Vice(first, positives, 0.5, out / "classifier", VICE, seed=0)
+        train(task, out, config, 3, make_env=MakeTinted(tmp_path / "first"), actor=ViceActor, judging=vice)
+
+    trained(tmp_path / "whole")
+    save = Checkpoints.save
+
+    def save_then_stop(*arguments: Any) -> None:
+        save(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoints, "save", save_then_stop)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "stopped")
+    monkeypatch.undo()
+    trained(tmp_path / "stopped")
+    for weights in ("specialist.npz", "classifier/classifier.npz"):
+        one, other = (read_arrays(tmp_path / run / weights) for run in ("whole", "stopped"))
+        np.testing.assert_equal(one, other)
+    lines = (tmp_path / "whole/metrics.jsonl").read_text().splitlines()
+    assert any("judged_otherwise" in json.loads(line) for line in lines)
 
 
 def test_a_person_labels_a_simulation_in_real_time(task: Task, tmp_path: Path) -> None:

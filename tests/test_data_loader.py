@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from rldg.data.example import decode, encode
 from rldg.data.index import build_index
-from rldg.data.kept import free_memory
 from rldg.data.loader import LoaderConfig, expected_memory, make_loader
 from rldg.data.normalisation import Normalisation
 from rldg.data.order import Order
@@ -25,6 +24,7 @@ from rldg.data.tfrecord import frame
 from rldg.data.transform import DRAWS, RLDG_OPENVLA, ImageTransform
 from rldg.data.writer import DatasetWriter
 from rldg.errors import DatasetError
+from rldg.machine import free_memory
 from tests.synthetic_episodes import make_episode
 
 WRIST = {"wrist": "observation/image_wrist"}
@@ -359,7 +359,7 @@ def test_octo_sees_the_pixels_it_was_trained_on():
 
 MEMORY = """
 import sys
-from rldg.data.kept import free_memory
+from rldg.machine import free_memory
 from rldg.data.loader import LoaderConfig, expected_memory, make_loader
 from rldg.data.reader import open_dataset
 from rldg.data.steps import StepSource

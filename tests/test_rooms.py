@@ -21,13 +21,14 @@ MAY_IMPORT = {
     "generalists": {"tasks", "env", "policies", "data"},
     "irevla": {"tasks", "env", "policies", "rollout", "data", "generalists"},
     "evaluation": {"tasks", "env", "policies", "rollout", "data"},
-    "classifiers": {"tasks", "robots", "env", "policies", "rollout", "data", "evaluation"},
+    "classifiers": {"tasks", "robots", "env", "policies", "rollout", "specialists", "data", "evaluation"},
     "serving": {"tasks", "sim", "robots", "env", "policies", "rollout", "data"},
 }
-# In no room: `geometry`, `errors` and `listening` know nothing of the others and serve all; `stage` knows folders only;
+# In no room: `geometry`, `errors`, `listening` and `machine` know nothing of the others and serve all; `stage` knows
+# folders only;
 # `workers` runs episodes on `engines` (`ray_engine` is one); `resolve` turns what a user types into a policy; `doctor`
 # looks at the machine.
-FOR_ALL = {"geometry", "errors", "stage", "listening"}
+FOR_ALL = {"geometry", "errors", "stage", "listening", "machine"}
 OVER_ROLLOUT = {"workers", "engines", "ray_engine", "resolve"}
 MAY_USE_WORKERS = {"specialists", "classifiers", "data", "irevla", "evaluation", "cli"}
 

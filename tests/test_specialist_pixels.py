@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import flax.linen as nn
+import jax
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ from rldg.errors import UsageError
 from rldg.rollout import rollout
 from rldg.specialists import SpecialistConfig, load_specialist
 from rldg.specialists.agent import init_state
-from rldg.specialists.arrays import read_arrays
+from rldg.specialists.arrays import named_arrays, read_arrays, write_arrays
 from rldg.specialists.encoders import ENCODERS, make_encoder
 from rldg.specialists.policy import SpecialistPolicy, save_specialist
 from rldg.specialists.replay import transitions
@@ -156,6 +158,66 @@ def test_an_encoder_keeps_to_its_interface(name, size):
     assert numbers.shape == (3, encoder.width)
     assert np.isfinite(numbers).all()
     assert not np.allclose(numbers[0], numbers[1])
+
+
+class Backbone(nn.Module):
+    """What a user might write."""
+
+    @nn.compact
+    def __call__(self, pictures):
+        x = nn.relu(nn.Conv(4, (4, 4), strides=4)(pictures))
+        return nn.LayerNorm()(x)
+
+
+class WithStatistics(nn.Module):
+    @nn.compact
+    def __call__(self, pictures):
+        return nn.BatchNorm(use_running_average=False)(pictures)
+
+
+OWN = f"{__name__}:Backbone"
+
+
+def test_a_flax_module_of_ones_own_is_an_encoder_that_learns_and_comes_back(tmp_path):
+    config = dataclasses.replace(TINY_PIXELS, encoder=OWN, max_env_steps=60)
+    before = untrained(config).actor["encoder"]["cameras"]["wrist_1"]["module"]
+    policy = train(seen_task(), tmp_path / "run", config, seed=1, make_env=seen_env)
+    learned = policy.actor["encoder"]["cameras"]["wrist_1"]["module"]
+    assert learned.keys() == before.keys()
+    assert not np.allclose(learned["Conv_0"]["kernel"], before["Conv_0"]["kernel"])
+    loaded = load_specialist(tmp_path / "run")
+    episodes = [rollout(seen_env(seen_task()), each, seed=0) for each in (policy, loaded)]
+    np.testing.assert_array_equal(episodes[0].action, episodes[1].action)
+
+
+@pytest.mark.parametrize("augment", [0, 1])
+def test_a_frozen_flax_module_takes_given_weights_and_keeps_them(tmp_path, augment):
+    given = Backbone().init(jax.random.key(7), np.zeros((1, 16, 16, 3)))["params"]
+    write_arrays(tmp_path / "given.npz", named_arrays(given))
+    options = {"encoder": f"frozen:{OWN}", "encoder_weights": str(tmp_path / "given.npz"), "augment": augment}
+    config = dataclasses.replace(TINY_PIXELS, **options, max_env_steps=20)
+    policy = train(seen_task(), tmp_path / "run", config, seed=1, make_env=seen_env)
+    assert policy.spec.cached is (augment == 0)
+    jax.tree.map(np.testing.assert_array_equal, policy.frozen, given)
+    np.testing.assert_equal(load_specialist(tmp_path / "run").frozen, policy.frozen)
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("no_such_module:Net", "No module named"),
+        (f"{__name__}:Nobody", "has no attribute 'Nobody'"),
+        (f"{__name__}:SeenRobot", "no flax.linen.Module"),
+    ],
+)
+def test_what_is_no_flax_module_is_refused(name, complaint):
+    with pytest.raises(UsageError, match=complaint):
+        make_encoder(name)
+
+
+def test_a_flax_module_with_running_statistics_is_refused():
+    with pytest.raises(UsageError, match="may have parameters only"):
+        make_encoder(f"{__name__}:WithStatistics").init(np.random.default_rng(0), 16)
 
 
 def test_a_shift_moves_a_picture_and_repeats_its_edge():

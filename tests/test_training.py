@@ -15,10 +15,12 @@ from rldg.engines import LocalEngine
 from rldg.errors import TrainingError, UnknownNameError, UsageError
 from rldg.policies.intervention import distance
 from rldg.rollout import rollout
-from rldg.specialists import supervise
+from rldg.specialists import memory, supervise
 from rldg.specialists.algorithms import configured
 from rldg.specialists.arrays import read_arrays
+from rldg.specialists.checkpoint import Checkpoints
 from rldg.specialists.operators import OperatorStatistics, intervals
+from rldg.specialists.spec import AgentSpec
 from rldg.specialists.train import train
 from tests.point_robot import point_env, point_task
 from tests.test_specialist import TINY, learning_curve
@@ -75,6 +77,22 @@ def test_an_actor_killed_within_a_round_is_reported_and_changes_nothing(undistur
     assert "A worker died on round" in (folder / "train.log").read_text()
     assert json.loads((folder / "stage.json").read_text())["result"]["actors_lost"] == 1
     assert_same(folder, undisturbed)
+
+
+def test_a_replay_that_does_not_fit_is_refused_before_anything_begins(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda: 10**6)
+    long = dataclasses.replace(SHORT, max_env_steps=10**6)
+    with pytest.raises(TrainingError, match=r"needs 0\.1 GB, and 0\.0 GB are free"):
+        train(point_task(), tmp_path, long, make_env=point_env)
+
+
+def test_the_memory_that_is_said_is_what_the_replay_takes(undisturbed):
+    arrays = Checkpoints(undisturbed / "checkpoints").latest()
+    taken = sum(column.nbytes for name, column in arrays.items() if name.startswith("replay."))
+    rows, task = len(arrays["replay.column.last"]), point_task()
+    whole = (1 + 1 / task.horizon) * (SHORT.max_env_steps + SHORT.demonstrations * task.horizon)
+    said = memory.replay_bytes(SHORT, AgentSpec.of(SHORT, task), task) * rows / whole
+    assert 0.7 * said < taken < 1.1 * said
 
 
 def test_updates_follow_steps_by_the_ratio_that_was_asked_for(undisturbed):

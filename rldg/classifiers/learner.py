@@ -1,5 +1,6 @@
 """`Learner`: the weights of a reward classifier and how they learn, in JAX."""
 
+import json
 from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any
@@ -62,6 +63,19 @@ class Learner:
         key = jax.random.key(int(self._draws.integers(1 << 31)))
         self.weights, self._state, loss = _update(self._config, self.weights, self._state, images, key)
         return float(loss)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything to go on from, by name."""
+        leaves = jax.tree_util.tree_leaves_with_path((self.weights, self._state))
+        arrays = {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
+        return arrays | {"draws": np.array(json.dumps(self._draws.bit_generator.state))}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Goes back to what `arrays` returned."""
+        self.weights, self._state = jax.tree_util.tree_map_with_path(
+            lambda path, _: jnp.array(arrays[jax.tree_util.keystr(path)]), (self.weights, self._state)
+        )
+        self._draws.bit_generator.state = json.loads(str(arrays["draws"]))
 
 
 WARM_UP = 40  # updates over which the learning rate rises, at most

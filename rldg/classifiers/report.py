@@ -29,7 +29,8 @@ def probabilities(classifier: Classifier, examples: Examples) -> np.ndarray:
         )
     parts = []
     for first in range(0, len(examples), BATCH):
-        seen = {c: examples.images[c][first : first + BATCH].astype(np.float32) for c in classifier.resolutions}
+        batch = {camera: examples.images[camera][first : first + BATCH] for camera in classifier.resolutions}
+        seen = {camera: part.astype(np.float32) for camera, part in classifier.looked_at(batch).items()}
         parts.append(logit(classifier.weights, seen))
     return 1 / (1 + np.exp(-np.concatenate(parts)))
 

@@ -16,6 +16,7 @@ from rldg.classifiers.examples import Examples, held_out, read_examples
 from rldg.classifiers.learner import Learner
 from rldg.classifiers.record import true_criterion
 from rldg.classifiers.report import probabilities, write_report
+from rldg.classifiers.windows import windows
 from rldg.env.classifier import DESCRIPTION, WEIGHTS, Classifier, Positives, Weights, hash_of
 from rldg.errors import DatasetError, TrainingError
 from rldg.stage import file_hash, stage, write_durably, write_json
@@ -70,8 +71,7 @@ def train_classifier(
         learned, tested = examples.where(~tested), examples.where(tested)
         _check(learned, "to learn from")
         _check(tested, "in the episodes that are held out to test on")
-        weights = _learned(learned, config, seed)
-        classifier = _described(task, weights, learned, tested)
+        classifier = _learned(task, learned, tested, config, seed)
         save_classifier(out, classifier)
         write_task(out / TASK_FILE, task, out, classifier, threshold)
         names = {"task": task.name, "classifier": str(out), "data": ", ".join(map(str, data)) + ", held-out episodes"}
@@ -87,13 +87,26 @@ def _check(examples: Examples, what: str) -> None:
             raise DatasetError(f"There is no {name} {what}; record more episodes with `rldg classifier record`.")
 
 
-def _learned(examples: Examples, config: ClassifierConfig, seed: int) -> Weights:
+def _learned(task: Task, examples: Examples, tested: Examples, config: ClassifierConfig, seed: int) -> Classifier:
+    """The classifier that learned from `examples`; `tested` says which scores are low for a positive."""
     generator = np.random.default_rng([seed, 5])
     positives, negatives = (
-        examples.where(_some(np.flatnonzero(examples.label == label), most, generator))
+        _some(np.flatnonzero(examples.label == label), most, generator)
         for label, most in ((True, config.positives), (False, config.negatives))
     )
-    learner = Learner(examples.resolutions, config, seed)
+    examples = examples.where(np.concatenate([positives, negatives]))
+    places = examples.pose[examples.label]
+    like = Positives(places.min(0), places.max(0), score=0.0)
+    looking = Classifier(task.name, {}, examples.resolutions, like, "", windows(examples, config.crop, GUARD))
+    seen = replace(examples, images=looking.looked_at(examples.images))
+    weights = _weights(seen.where(seen.label), seen.where(~seen.label), config, seed)
+    made = replace(looking, weights=weights, weight_hash=hash_of(weights))
+    scores = probabilities(made, tested)[tested.label]
+    return replace(made, positives=replace(like, score=float(np.quantile(scores, LOW_SCORE))))
+
+
+def _weights(positives: Examples, negatives: Examples, config: ClassifierConfig, seed: int) -> Weights:
+    learner = Learner(positives.resolutions, config, seed)
     with tqdm(range(config.steps), unit="update", desc="classifier", dynamic_ncols=True) as updates:
         for _ in updates:
             loss = learner.learn(positives, negatives)
@@ -108,15 +121,6 @@ def _some(rows: np.ndarray, most: int, generator: np.random.Generator) -> np.nda
     return generator.choice(rows, most, replace=False) if 0 < most < len(rows) else rows
 
 
-def _described(task: Task, weights: Weights, learned: Examples, tested: Examples) -> Classifier:
-    """The classifier of these weights, with what its positives were like."""
-    poses = learned.pose[learned.label]
-    unscored = Positives(poses.min(0), poses.max(0), score=0.0)
-    classifier = Classifier(task.name, weights, learned.resolutions, unscored, hash_of(weights))
-    scores = probabilities(classifier, tested)[tested.label]
-    return replace(classifier, positives=replace(unscored, score=float(np.quantile(scores, LOW_SCORE))))
-
-
 def save_classifier(out: Path, classifier: Classifier) -> None:
     """Writes weights and description, each at once."""
     stream = io.BytesIO()
@@ -126,6 +130,7 @@ def save_classifier(out: Path, classifier: Classifier) -> None:
     description = {
         "task": classifier.task,
         "cameras": classifier.resolutions,
+        "windows": classifier.windows,
         "positives": {"low": like.low.tolist(), "high": like.high.tolist(), "score": like.score},
         "weight_hash": classifier.weight_hash,
     }

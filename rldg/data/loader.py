@@ -14,11 +14,12 @@ from typing import Any
 import grain
 
 from rldg.data.assemble import Assembler
-from rldg.data.kept import KeptPictures, free_memory
+from rldg.data.kept import KeptPictures
 from rldg.data.order import Order
 from rldg.data.steps import StepSource
 from rldg.data.transform import ImageTransform
 from rldg.errors import DatasetError
+from rldg.machine import free_memory
 
 logger = logging.getLogger(__name__)
 

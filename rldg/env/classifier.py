@@ -8,7 +8,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ MEAN, DEVIATION = 127.5, 64.0  # of pixels, about
 PATCHES = (4, 2, 2, 2)  # sides of each layer's patches: 128 px become 4 x 4 places
 
 Weights = dict[str, Any]  # "<camera>.<layer>.<name>" of the encoders, "hidden.<name>", "last.<name>"
+Window = tuple[int, int, int]  # first row, first column, side [px] of the part of a picture that is looked at
 
 
 def logit(weights: Weights, images: Mapping[str, Any]) -> Any:
@@ -82,10 +83,19 @@ class Classifier:
     resolutions: dict[str, int]  # camera -> pixels, square
     positives: Positives
     weight_hash: str
+    windows: dict[str, Window] = field(default_factory=dict)  # by camera; whole pictures of those that have none
+
+    def looked_at(self, images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Of pictures (..., H, W, 3), the parts (..., side, side, 3) that are looked at; other cameras are ignored."""
+        seen = {}
+        for camera, pixels in self.resolutions.items():
+            row, column, side = self.windows.get(camera, (0, 0, pixels))
+            seen[camera] = images[camera][..., row : row + side, column : column + side, :]
+        return seen
 
     def probability(self, images: Mapping[str, np.ndarray]) -> float:
-        """Of success, 0 .. 1, from one picture (H, W, 3) uint8 per camera; other cameras are ignored."""
-        seen = {camera: images[camera].astype(np.float32) for camera in self.resolutions}
+        """Of success, 0 .. 1, from one picture (H, W, 3) uint8 per camera."""
+        seen = {camera: part.astype(np.float32) for camera, part in self.looked_at(images).items()}
         return float(1 / (1 + np.exp(-logit(self.weights, seen))))
 
 
@@ -106,6 +116,7 @@ def load_classifier(folder: Path) -> Classifier:
         like = about["positives"]
         positives = Positives(np.array(like["low"]), np.array(like["high"]), float(like["score"]))
         task, resolutions, expected = str(about["task"]), dict(about["cameras"]), str(about["weight_hash"])
+        windows = {camera: _window(window, resolutions[camera]) for camera, window in about.get("windows", {}).items()}
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise CheckpointError(
             f"{folder} holds no reward classifier: {type(error).__name__}: {error}. "
@@ -113,4 +124,12 @@ def load_classifier(folder: Path) -> Classifier:
         ) from None
     if hash_of(weights) != expected:
         raise CheckpointError(f"{folder / WEIGHTS} does not hold the weights that {DESCRIPTION} describes.")
-    return Classifier(task, weights, resolutions, positives, expected)
+    return Classifier(task, weights, resolutions, positives, expected, windows)
+
+
+def _window(values: list[int], pixels: int) -> Window:
+    """A window from a file. Raises `ValueError` if it does not lie within pictures of so many pixels."""
+    row, column, side = map(int, values)
+    if min(row, column) < 0 or side < 1 or max(row, column) + side > pixels:
+        raise ValueError(f"the window {values} lies outside pictures of {pixels} px")
+    return row, column, side

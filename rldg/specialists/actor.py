@@ -68,11 +68,19 @@ class Actor:
                 raise WorkerError(f"An actor's machine has version {here} of rldg, the learner's {self.code}.")
             self._env = self.make_env(self.task)
         request = unpack(share.content)
+        self._hear(request)
         answer = {ROUND: request[ROUND]}
         for kind, act in ((DEMONSTRATE, self._demonstrate), (EXPLORE, self._explore), (TRY, self._try)):
             if len(request[kind]):
                 answer |= prefixed(f"{kind}.", act(request))
         return pack(answer)
+
+    def _hear(self, request: Arrays) -> None:
+        """Takes in what a request says beside episodes and weights: here, nothing."""
+
+    def _witnessed(self, episode: Episode) -> Arrays:
+        """Columns of an episode's transitions beside those that the agent learns from: here, none."""
+        return {}
 
     def _demonstrate(self, request: Arrays) -> Arrays:
         operator = load_policy(self.config.operator or DEMONSTRATOR)
@@ -122,10 +130,13 @@ class Actor:
         raise RldgError(f"Faults of the set-up ended {FAULTS} episodes in a row; `rldg robot check` looks for them.")
 
     def _columns(self, numbers: np.ndarray, episodes: Iterable[Episode]) -> Arrays:
-        episodes, spec = list(episodes), AgentSpec.of(self.config, self.task)
+        spec = AgentSpec.of(self.config, self.task)
         frozen = frozen_weights(self.config.encoder, self.config.encoder_weights)
-        steps = joined([transitions(episode, spec, frozen) for episode in episodes])
-        return self._counts(numbers, episodes) | prefixed(TRANSITIONS, steps)
+        done, steps = [], []
+        for episode in episodes:
+            done.append(episode)
+            steps.append(transitions(episode, spec, frozen) | self._witnessed(episode))
+        return self._counts(numbers, done) | prefixed(TRANSITIONS, joined(steps))
 
     @staticmethod
     def _counts(numbers: np.ndarray, episodes: list[Episode]) -> Arrays:

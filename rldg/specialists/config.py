@@ -63,9 +63,9 @@ class SpecialistConfig:
     observe_force: bool = False
 
     # What pictures are seen through: `none` (the agent sees exact poses), `small` (convolutions learned from scratch),
-    # `resnet10` (HIL-SERL's, frozen).
+    # `resnet10` (HIL-SERL's, frozen), or a Flax module's `module:Class`, `frozen:module:Class` with given weights.
     encoder: str = "none"
-    # File of a frozen encoder's weights, from `rldg encoder import`.
+    # File of a frozen encoder's weights, such as `rldg encoder import` writes.
     encoder_weights: str = ""
     # Cameras that the agent sees; all that the task has, if none is named.
     cameras: tuple[str, ...] = ()

@@ -113,9 +113,13 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {"small": Small, "resnet10": ResNet
 
 @cache
 def make_encoder(name: str) -> Encoder:
-    """The encoder of that name. Raises `UnknownNameError`."""
+    """The encoder of that name, or of a Flax module named `module:Class`; raises `UsageError` for any other."""
+    if ":" in name:
+        from rldg.specialists.flax_backbone import backbone
+
+        return backbone(name)
     if name not in ENCODERS:
-        raise UnknownNameError("encoder", name, ["none", *ENCODERS])
+        raise UnknownNameError("encoder", name, ["none", *ENCODERS, "MODULE:CLASS"])
     return ENCODERS[name]()
 
 

@@ -14,12 +14,14 @@ from rldg.specialists.arrays import Arrays, Tree, part, prefixed
 from rldg.specialists.candidate import Selection, Tried
 from rldg.specialists.checkpoint import Checkpoints
 from rldg.specialists.config import SpecialistConfig
+from rldg.specialists.judging import Judging
 from rldg.specialists.learner import Learner
 from rldg.specialists.operators import WINDOW, OperatorStatistics
 from rldg.specialists.progress import Progress
 from rldg.specialists.rounds import (
     DEMONSTRATE,
     EXPLORE,
+    JUDGING,
     ROUND,
     TRANSITIONS,
     TRY,
@@ -46,8 +48,11 @@ class Loop:
     The schedule is counted in rounds, episodes and steps, never in seconds, so that equal seeds give equal weights.
     """
 
-    def __init__(self, task: Task, config: SpecialistConfig, learner: Learner, actors: Actors, out: Path) -> None:
+    def __init__(
+        self, task: Task, config: SpecialistConfig, learner: Learner, judging: Judging, actors: Actors, out: Path
+    ) -> None:
         self._task, self._config, self._learner, self._actors, self._out = task, config, learner, actors, out
+        self._judging = judging
         self._operator = OperatorStatistics(task.rate)
         self._successes: list[bool] = []  # of the last exploration episodes
         self._lengths: list[int] = []
@@ -84,6 +89,7 @@ class Loop:
     def restore(self, saved: Arrays) -> None:
         """Goes on from a checkpoint."""
         self._learner.restore(saved)
+        self._judging.restore(part(JUDGING, saved), self._learner.replay)
         self._selection = Selection.restore(saved)
         self._successes, self._lengths = saved["successes"].tolist(), saved["lengths"].tolist()
         self._operator = OperatorStatistics(self._task.rate, part("operator.", saved))
@@ -121,6 +127,7 @@ class Loop:
             before = learner.env_steps
             learner.add(part(TRANSITIONS, explored), prior=False)
             metrics |= self._explored(explored)
+            metrics |= self._judging.learn(int(self._request[ROUND]), learner.replay)
             if every := self._config.snapshot_steps:
                 for point in range(before // every + 1, learner.env_steps // every + 1):
                     snapshot(point * every, learner.average, learner.updates)
@@ -157,7 +164,7 @@ class Loop:
             selection.candidate.actor,
             range(self._episodes, self._episodes + explore),
             range(selection.trials, selection.trials + tries),
-        )
+        ) | prefixed(JUDGING, self._judging.message())
 
     def _ended(self) -> bool:
         config, learner = self._config, self._learner
@@ -198,6 +205,7 @@ class Loop:
             "wall_seconds": np.array(self._seconds()),
         }
         rest |= prefixed("operator.", self._operator.arrays()) | prefixed("request.", self._request)
+        rest |= prefixed(JUDGING, self._judging.arrays())
         arrays = self._learner.arrays() | self._selection.arrays() | rest
         checkpoints.save(int(self._request[ROUND]), arrays, self._learner.replay.arrays())
 

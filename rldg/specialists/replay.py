@@ -84,13 +84,14 @@ class GrowingArray:
 class Replay:
     """Every step so far, once, and which of them are prior data, which the agent's own; it forgets nothing.
 
-    Steps that an operator took over are both.
+    Steps that an operator took over are both. What is stored never changes; `relabel` has other values drawn instead.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray] | None = None) -> None:
         arrays = arrays or {PRIOR: np.empty(0, np.int64), ONLINE: np.empty(0, np.int64)}
         self._columns = {name: GrowingArray(rows) for name, rows in part(COLUMN, arrays).items()}
         self.prior, self.online = GrowingArray(arrays[PRIOR]), GrowingArray(arrays[ONLINE])  # rows of the columns
+        self._instead: Arrays = {}  # of a column, what is drawn
 
     def __len__(self) -> int:
         return len(self._columns["last"]) if self._columns else 0
@@ -113,9 +114,17 @@ class Replay:
         for name, rows in columns.items():
             self._columns.setdefault(name, GrowingArray(rows[:0])).append(rows)
 
+    def column(self, name: str) -> np.ndarray:
+        """Column `name` as it was stored, (size, *shape)."""
+        return self._columns[name].rows
+
+    def relabel(self, name: str, values: np.ndarray) -> None:
+        """Has `take` read `values` (size, ...) instead of what column `name` holds; to be done anew after `add`."""
+        self._instead[name] = values
+
     def take(self, name: str, rows: np.ndarray) -> np.ndarray:
         """Column `name` at `rows` (...), as an array (..., *shape)."""
-        return self._columns[name].rows[rows]
+        return (self._instead[name] if name in self._instead else self.column(name))[rows]
 
     def sample(
         self, generator: np.random.Generator, batches: int, batch_size: int, only_prior: bool = False

@@ -16,6 +16,7 @@ from rldg.specialists.replay import episodes, joined
 KINDS = DEMONSTRATE, EXPLORE, TRY = "demonstrate", "explore", "try"
 NUMBERS, TRANSITIONS = "numbers", "transitions."
 ROUND = "round"
+JUDGING = "judging."  # prefix of what a round tells actors of who judges; see `rldg.specialists.judging`
 
 
 def demonstrations_request(first: int, count: int) -> Arrays:

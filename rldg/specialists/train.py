@@ -15,6 +15,8 @@ from rldg.specialists.candidate import Tried
 from rldg.specialists.checkpoint import Checkpoints
 from rldg.specialists.config import SpecialistConfig
 from rldg.specialists.journal import journal
+from rldg.specialists.judging import AsJudged, Judging
+from rldg.specialists.memory import check_memory
 from rldg.specialists.policy import SpecialistPolicy, load_specialist, save_specialist
 from rldg.specialists.recipes import recipe
 from rldg.specialists.rounds import demonstrations_request
@@ -45,6 +47,8 @@ def train(
     overwrite: bool = False,
     station: str = "sim",
     make_env: MakeEnv | None = None,
+    actor: type[Actor] = Actor,
+    judging: Judging | None = None,
     engine: Engine | None = None,
 ) -> SpecialistPolicy:
     """Trains a specialist in the run folder `out`, continues an unfinished training there, or loads a finished one.
@@ -63,29 +67,36 @@ def train(
         station: where the actors are: a station's name, or the path of its YAML.
         make_env: the environment, made in the actors' processes; a picklable function. By default the
             task's own, with the cameras that the agent sees through.
+        actor: what acts in these processes.
+        judging: who judges stored steps anew as the training goes on; by default nobody.
         engine: where the actors are, and how many; one process of this machine by default.
 
     Raises:
         StageError: `out` holds another configuration or is in use.
+        TrainingError: the replay would not fit into memory.
         RldgError: the operator succeeds too rarely, or actors keep dying.
     """
     config = config or recipe(task)
-    cameras = tuple(name for name, _ in AgentSpec.of(config, task).cameras)
+    spec, judging = AgentSpec.of(config, task), judging or AsJudged()
+    cameras = tuple(name for name, _ in spec.cameras)
     make_env = make_env or partial(environment, cameras=cameras, station=station)
     configuration = {"task": task.name, "task_hash": task.hash, **dataclasses.asdict(config)}
     if station != "sim":
         configuration["station"] = station
     with stage(out, "train", configuration, seed=seed, overwrite=overwrite) as current, journal(out):
         if not current.finished:
+            check_memory(config, spec, task, judging.step_bytes)
             alone = config.operator.partition(":")[0] in SIMULATED and load_station(station).backend == "mujoco"
             timeout = SHARE_SECONDS if alone else math.inf
-            with Actors(Actor(make_env, task, config, seed), engine or LocalEngine(1), timeout) as actors:
-                kept, current.result = _run(task, out, config, seed, actors)
+            with Actors(actor(make_env, task, config, seed), engine or LocalEngine(1), timeout) as actors:
+                kept, current.result = _run(task, out, config, seed, actors, judging)
             _save(out, task, config, kept.actor, kept.updates)
     return load_specialist(out)
 
 
-def _run(task: Task, out: Path, config: SpecialistConfig, seed: int, actors: Actors) -> tuple[Tried, dict[str, Any]]:
+def _run(
+    task: Task, out: Path, config: SpecialistConfig, seed: int, actors: Actors, judging: Judging
+) -> tuple[Tried, dict[str, Any]]:
     checkpoints = Checkpoints(out / "checkpoints")
     saved = checkpoints.latest()
     if saved is None and config.demonstrations:  # they are made while XLA compiles
@@ -93,7 +104,7 @@ def _run(task: Task, out: Path, config: SpecialistConfig, seed: int, actors: Act
     from rldg.specialists.learners import make_learner  # JAX: two seconds, in which the actors are at work already
     from rldg.specialists.loop import Loop
 
-    loop = Loop(task, config, make_learner(config, AgentSpec.of(config, task), seed), actors, out)
+    loop = Loop(task, config, make_learner(config, AgentSpec.of(config, task), seed), judging, actors, out)
     if saved is None:
         loop.demonstrated()
     else:

@@ -38,8 +38,8 @@ class Args:
     overwrite: bool = False
     # Print one JSON line last on standard output.
     json: bool = False
-    # Sizes, rates and budget of the specialist's training.
-    config: SpecialistConfig = field(default_factory=SpecialistConfig)
+    # Sizes, rates and budget of the specialist's training. The pictures of every step are kept.
+    config: SpecialistConfig = field(default_factory=lambda: SpecialistConfig(max_env_steps=10_000))
 
 
 def main(args: Args) -> int:
@@ -48,16 +48,28 @@ def main(args: Args) -> int:
         raise UsageError("Give at least one --data folder, and a --threshold between 0 and 1.")
     task = load_task(args.task)
     from rldg.classifiers.train import TASK_FILE, write_task  # JAX and TFDS: not for --help
-    from rldg.classifiers.vice import ViceEnvironment, positives_of, unlearned
+    from rldg.classifiers.vice import Vice, ViceConfig, positives_of, unlearned
+    from rldg.classifiers.vice_actor import MakeWatched, ViceActor, first_classifier
+    from rldg.specialists.spec import AgentSpec
     from rldg.specialists.train import single_threaded_xla, train
 
     single_threaded_xla()
-    first = unlearned(task.name, positives_of(args.data))
+    positives, newest, specialist = positives_of(args.data), args.out / "classifier", args.out / "specialist"
     args.out.mkdir(parents=True, exist_ok=True)
-    write_task(args.out / TASK_FILE, task, args.out / "classifier", first, args.threshold)
-    judged, specialist = load_task(args.out / TASK_FILE), args.out / "specialist"
-    environment = ViceEnvironment(args.data, seed=args.seed)
-    train(judged, specialist, args.config, args.seed, overwrite=args.overwrite, make_env=environment)
+    write_task(args.out / TASK_FILE, task, newest, unlearned(task.name, positives), args.threshold)
+    judged, vice = load_task(args.out / TASK_FILE), ViceConfig()
+    cameras = tuple(name for name, _ in AgentSpec.of(args.config, judged).cameras)
+    first = first_classifier(judged, positives, args.out / "first_classifier", vice, args.seed)
+    train(
+        judged,
+        specialist,
+        args.config,
+        args.seed,
+        overwrite=args.overwrite,
+        make_env=MakeWatched(args.out / "first_classifier", cameras),
+        actor=ViceActor,
+        judging=Vice(first, positives, args.threshold, newest, vice, args.seed),
+    )
     result = json.loads((specialist / "stage.json").read_text(encoding="utf-8"))["result"]
     text = (
         f"{specialist}: {result['successes_in_a_row']} successes in a row by the classifier's verdict, after "
