@@ -16,17 +16,20 @@ from hypothesis import strategies as st
 
 from rldg import geometry
 from rldg.errors import CheckpointError, ContractError, StorageError
+from rldg.resolve import load_policy
 from rldg.rollout import rollout
 from rldg.specialists import SpecialistConfig, load_specialist
-from rldg.specialists.actor import Actor
+from rldg.specialists.actor import Actor, scene_seed
 from rldg.specialists.arrays import from_named_arrays, named_arrays, read_arrays, write_arrays
 from rldg.specialists.checkpoint import Checkpoints
 from rldg.specialists.features import features
+from rldg.specialists.learner import Learner
+from rldg.specialists.loop import Loop
 from rldg.specialists.networks import forward, init_layers
 from rldg.specialists.policy import SpecialistPolicy, save_specialist
 from rldg.specialists.recipes import recipe
 from rldg.specialists.replay import GrowingArray, Replay, transitions
-from rldg.specialists.rounds import divide, merge, round_request
+from rldg.specialists.rounds import DEMONSTRATE, demonstrations_request, divide, merge, round_request
 from rldg.specialists.spec import AgentSpec
 from rldg.specialists.train import train
 from rldg.tasks import load_task
@@ -145,6 +148,30 @@ def test_a_round_depends_on_nothing_that_happened_before_nor_on_how_many_share_i
     expected = merge(request, [fresh(share) for share in divide(request, 1)])
     for actors in (1, 2, 4, 9):
         np.testing.assert_equal(merge(request, [used(share) for share in divide(request, actors)]), expected)
+
+
+class Here:
+    """Actors that are at work while one waits for them."""
+
+    def __init__(self, actor: Actor) -> None:
+        self._actor = actor
+
+    def begin(self, request) -> None:
+        self._request = request
+
+    def finish(self):
+        return merge(self._request, [self._actor(share) for share in divide(self._request, 1)])
+
+
+def test_demonstrations_that_failed_are_made_up_for_and_not_learned_from(tmp_path):
+    config, task, env = dataclasses.replace(TINY, demonstrations=4), point_task(), point_env(point_task())
+    operator = load_policy("teleoperator")
+    made = [rollout(env, operator, scene_seed(0, DEMONSTRATE, number)) for number in range(6)]
+    assert [episode.success for episode in made] == [True, True, False, True, False, True]
+    actors, learner = Here(Actor(point_env, task, config, seed=0)), Learner(config, SPEC, seed=0)
+    actors.begin(demonstrations_request(0, 4))
+    Loop(task, config, learner, actors, tmp_path).demonstrated()  # pyright: ignore[reportArgumentType]
+    assert learner.prior_steps == sum(len(episode) for episode in made if episode.success)
 
 
 def test_a_time_out_is_not_the_end_of_value_but_a_success_is(trained):

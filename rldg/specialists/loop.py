@@ -18,6 +18,7 @@ from rldg.specialists.judging import Judging
 from rldg.specialists.learner import Learner
 from rldg.specialists.operators import WINDOW, OperatorStatistics
 from rldg.specialists.progress import Progress
+from rldg.specialists.replay import episodes, joined
 from rldg.specialists.rounds import (
     DEMONSTRATE,
     EXPLORE,
@@ -75,7 +76,8 @@ class Loop:
             answer = self._actors.finish()[DEMONSTRATE]
             tried += missing
             missing -= int(answer["successes"].sum())
-            self._learner.add(part(TRANSITIONS, answer), prior=True)
+            steps = zip(episodes(part(TRANSITIONS, answer)), answer["successes"], strict=True)
+            self._learner.add(joined([columns for columns, success in steps if success]), prior=True)
             if missing and tried >= wanted * (1 + MOST_FAILED_DEMONSTRATIONS):
                 name = self._config.operator or "teleoperator"
                 raise RldgError(
