@@ -21,6 +21,7 @@ from rldg.tasks.task import (
     JudgedByClassifier,
     JudgedByConditions,
     JudgedByOperator,
+    JudgedByWorld,
     Placed,
     PoseThreshold,
     Task,
@@ -95,6 +96,8 @@ def make_judge(task: Task, ground_truth: bool, look: Look) -> Judge:
             return OperatorJudge(TerminalKey())
         case JudgedByConditions(conditions=conditions):
             return ConditionsJudge(conditions)
+        case JudgedByWorld():
+            raise RldgError(f"Task '{task.name}' is judged by its benchmark; `rldg.env.make.make_env` makes its world.")
         case criterion:
             return _true_judge(task, criterion, ground_truth)
 
