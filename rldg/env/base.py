@@ -35,10 +35,20 @@ def action_space() -> spaces.Box:
 
 def observation_space(camera_sizes: Mapping[str, int], privileged: Mapping[str, int]) -> spaces.Dict:
     """Of observations with pictures of these sizes [px], and privileged parts of so many numbers."""
-    images = {name: spaces.Box(0, 255, (size, size, 3), np.uint8) for name, size in camera_sizes.items()}
-    return spaces.Dict(
-        {"state": _vectors(STATE_PARTS), "images": spaces.Dict(images), "privileged": _vectors(privileged)}
-    )
+    groups: dict[str, spaces.Space[Any]] = {
+        "state": _vectors(STATE_PARTS),
+        "images": image_space(camera_sizes),
+        "privileged": _vectors(privileged),
+    }
+    return spaces.Dict(groups)
+
+
+def image_space(camera_sizes: Mapping[str, int]) -> spaces.Dict:
+    """Of one picture for each camera (camera -> pixels, square)."""
+    boxes: dict[str, spaces.Space[Any]] = {
+        name: spaces.Box(0, 255, (size, size, 3), np.uint8) for name, size in camera_sizes.items()
+    }
+    return spaces.Dict(boxes)
 
 
 def _vectors(sizes: Mapping[str, int]) -> spaces.Dict:
