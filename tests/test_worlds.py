@@ -11,7 +11,7 @@ from rldg.tasks import load_task, world_task_names
 from rldg.tasks.world import installed
 
 WORLDS = world_task_names()
-FEW = [name for name in ("metaworld_button_press", "metaworld_drawer_open") if name in WORLDS]
+FEW = [name for name in ("metaworld_button_press", "metaworld_drawer_open", "kitchen_slide_door_open") if name in WORLDS]
 
 
 def keeps_the_contracts(name):

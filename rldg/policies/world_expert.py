@@ -8,6 +8,7 @@ import numpy as np
 from rldg import geometry
 from rldg.env.types import Observation
 from rldg.env.worlds.frames import SAWYER_HAND
+from rldg.policies.kitchen_expert import KitchenExpert
 from rldg.tasks.world import WorldTask, check_installed
 
 
@@ -22,7 +23,7 @@ class WorldExpert(Protocol):
 def make_world_expert(task: WorldTask) -> WorldExpert:
     """The script for `task`; raises `UsageError` where its benchmark is not installed."""
     check_installed(task)
-    return MetaworldExpert(task)
+    return MetaworldExpert(task) if task.world.suite == "metaworld" else KitchenExpert(task)
 
 
 class MetaworldExpert:

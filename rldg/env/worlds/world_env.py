@@ -99,6 +99,12 @@ class WorldEnv(TaskEnv):
 
 
 def _simulation(task: WorldTask) -> Simulation:
-    from rldg.env.worlds.metaworld import MetaworldSimulation  # an optional package
+    match task.world.suite:  # optional packages
+        case "metaworld":
+            from rldg.env.worlds.metaworld import MetaworldSimulation
 
-    return MetaworldSimulation(task)
+            return MetaworldSimulation(task)
+        case "kitchen":
+            from rldg.env.worlds.kitchen import KitchenSimulation
+
+            return KitchenSimulation(task)

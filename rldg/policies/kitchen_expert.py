@@ -1,0 +1,80 @@
+"""Scripts of ours for Franka Kitchen, which has none: waypoints relative to the handle, wherever it is by then."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rldg import geometry
+from rldg.env.types import ActionContract, Observation
+from rldg.tasks.world import WorldTask
+
+# The tool's frame: z to the kitchen, x up, the fingers side by side.
+FORWARD = np.array([0.0, 0.0, 0.0, -0.5, -0.5, -0.5, 0.5])
+GAIN = 0.7  # commanded over remaining motion
+NEAR = 0.015  # m from a waypoint at which it goes on to the next
+
+
+@dataclass(frozen=True)
+class Waypoint:
+    """Where the tool is to be, relative to the handle in the world's axes [m], with the gripper -1 closed .. 1 open."""
+
+    offset: tuple[float, float, float]
+    gripper: float
+    wait: int = 0  # steps to stay once there
+    most: int = 30  # steps after which it goes on, wherever it is
+
+
+SHUT, OPEN = -1.0, 1.0
+TURN = (
+    Waypoint((-0.07, -0.12, 0.04), SHUT),
+    Waypoint((-0.05, -0.03, 0.04), SHUT),
+    Waypoint((0.08, -0.03, 0.02), SHUT),
+)
+SCRIPTS = {
+    "slide cabinet": (
+        Waypoint((-0.09, -0.14, 0), SHUT),
+        Waypoint((-0.07, -0.03, 0), SHUT),
+        Waypoint((0.10, -0.03, 0), SHUT),
+    ),
+    "microwave": (
+        Waypoint((0, -0.15, 0), OPEN),
+        Waypoint((0, -0.02, 0), OPEN),
+        Waypoint((0, -0.02, 0), SHUT, wait=6),
+        Waypoint((-0.025, -0.07, 0), SHUT),
+    ),
+    "light switch": (
+        Waypoint((0.09, -0.12, 0), SHUT),
+        Waypoint((0.06, -0.03, 0), SHUT),
+        Waypoint((-0.10, -0.02, 0), SHUT),
+    ),
+    "bottom burner": TURN,
+    "top burner": TURN,
+}
+
+
+class KitchenExpert:
+    """Goes from waypoint to waypoint; the last one is ahead of the handle, which is thereby dragged or pushed along.
+
+    Who gets there has lost the handle, and begins again.
+    """
+
+    def __init__(self, task: WorldTask):
+        self._contract = ActionContract.of(task)
+        self._script = SCRIPTS[task.world.env]
+        self._at, self._since, self._there = 0, 0, 0
+
+    def act(self, observation: Observation) -> np.ndarray:
+        """One normalised action (7) towards the waypoint."""
+        known = observation["privileged"]["world"].astype(np.float64)
+        tool, handle = known[:7], known[7:10]
+        self._since += 1
+        self._there += bool(np.linalg.norm(handle + self._script[self._at].offset - tool[:3]) < NEAR)
+        if self._there > self._script[self._at].wait or self._since > self._script[self._at].most:
+            self._at, self._since, self._there = (self._at + 1) % len(self._script), 0, 0
+        waypoint = self._script[self._at]
+        way = handle + waypoint.offset - tool[:3]
+        turn = geometry.rotation_vector(geometry.compose(FORWARD, geometry.invert(np.append(np.zeros(3), tool[3:]))))
+        twist = GAIN * geometry.unrotate_twist(tool, np.concatenate([way, turn]))
+        scale = self._contract.scale
+        twist[:3] /= max(1.0, np.abs(twist[:3] / scale[:3]).max())  # slower, not in another direction
+        return self._contract.to_normalized(np.append(twist, (waypoint.gripper + 1) / 2))
