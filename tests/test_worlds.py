@@ -4,14 +4,19 @@ import numpy as np
 import pytest
 
 from rldg.env.make import make_env
-from rldg.errors import RldgError, UsageError
+from rldg.env.worlds.simplified import simplified
+from rldg.env.worlds.view import placed_camera
+from rldg.errors import RldgError, TaskFileError, UsageError
 from rldg.policies.expert import Expert
+from rldg.robots.cameras import SimulatedCameras
 from rldg.rollout import rollout
 from rldg.tasks import load_task, world_task_names
 from rldg.tasks.world import installed
 
 WORLDS = world_task_names()
-FEW = [name for name in ("metaworld_button_press", "metaworld_drawer_open", "kitchen_slide_door_open") if name in WORLDS]
+FEW = [
+    name for name in ("metaworld_button_press", "metaworld_drawer_open", "kitchen_slide_door_open") if name in WORLDS
+]
 
 
 def keeps_the_contracts(name):
@@ -82,6 +87,50 @@ def test_what_the_hand_cannot_do_is_not_on_record():
     np.testing.assert_allclose(info["step"].base_action, [0.02, 0, 0, 0, 0, 0, 1], atol=1e-9)
     *_, info = env.step(np.array([0, 0.5, 0.5, 0, 0, 0, 1], np.float32))
     np.testing.assert_allclose(info["step"].base_action, [0, -0.02, -0.02, 0, 0, 0, 1], atol=1e-9)
+
+
+@pytest.mark.skipif(not FEW, reason="Meta-World is not installed")
+def test_a_new_variant_differs_in_shape_colour_and_place():
+    old, new = (make_env(f"metaworld_button_press{suffix}", cameras=False) for suffix in ("", "_new"))
+    models = [env.simulation.model for env in (old, new)]
+    assert models[0].mat("btn_yellow").rgba[2] < 0.1 < models[1].mat("btn_yellow").rgba[2]
+    cap = [model.geom_size[model.body("button").geomadr[0] + 4][0] for model in models]
+    np.testing.assert_allclose(cap, [0.043, 0.06])
+    for seed in range(3):
+        x = [env.reset(seed=seed)[0]["privileged"]["world"][4] for env in (old, new)]
+        assert x[0] <= 0.1 < 0.12 <= x[1]
+
+
+@pytest.mark.skipif(not FEW, reason="Meta-World is not installed")
+def test_pictures_of_a_simplified_model_are_those_of_the_model():
+    env = make_env("metaworld_button_press")
+    image = env.reset(seed=1)[0]["images"]["side_1"].astype(float)
+    whole = SimulatedCameras(
+        env.simulation.model,
+        {"side_1": env.task.cameras["side_1"]},
+        {"side_1": placed_camera(env.task.world.views["side_1"])},
+        markers=True,
+    )
+    assert np.abs(whole.render(env.simulation.data)["side_1"] - image).mean() < 4  # grey levels
+    assert simplified(env.simulation.model).mesh_facenum.sum() < 0.4 * env.simulation.model.mesh_facenum.sum()
+    whole.close()
+    env.close()
+
+
+@pytest.mark.skipif(not FEW, reason="Meta-World is not installed")
+@pytest.mark.parametrize(
+    ("edit", "wrong"),
+    [
+        ("{kind: material, name: blue, rgba: [0, 0, 0, 1]}", "no material 'blue'"),
+        ("{kind: geom, name: button/99, size: [1, 1, 1]}", "no geom 'button/99'"),
+        ("{kind: mesh, name: stopbot, rgba: [0, 0, 0, 1]}", "of a mesh can be set: scale"),
+    ],
+)
+def test_an_edit_of_what_is_not_there_is_said(tmp_path, edit, wrong):
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"extends: metaworld.yaml\nname: mine\nworld: {{env: button-press, edits: [{edit}]}}\n")
+    with pytest.raises(TaskFileError, match=wrong):
+        make_env(str(file), cameras=False)
 
 
 def test_a_missing_benchmark_is_said_in_a_sentence(monkeypatch):

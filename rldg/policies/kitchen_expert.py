@@ -20,11 +20,10 @@ class Waypoint:
 
     offset: tuple[float, float, float]
     gripper: float
-    wait: int = 0  # steps to stay once there
     most: int = 30  # steps after which it goes on, wherever it is
 
 
-SHUT, OPEN = -1.0, 1.0
+SHUT = -1.0
 TURN = (
     Waypoint((-0.07, -0.12, 0.04), SHUT),
     Waypoint((-0.05, -0.03, 0.04), SHUT),
@@ -35,12 +34,6 @@ SCRIPTS = {
         Waypoint((-0.09, -0.14, 0), SHUT),
         Waypoint((-0.07, -0.03, 0), SHUT),
         Waypoint((0.10, -0.03, 0), SHUT),
-    ),
-    "microwave": (
-        Waypoint((0, -0.15, 0), OPEN),
-        Waypoint((0, -0.02, 0), OPEN),
-        Waypoint((0, -0.02, 0), SHUT, wait=6),
-        Waypoint((-0.025, -0.07, 0), SHUT),
     ),
     "light switch": (
         Waypoint((0.09, -0.12, 0), SHUT),
@@ -61,16 +54,16 @@ class KitchenExpert:
     def __init__(self, task: WorldTask):
         self._contract = ActionContract.of(task)
         self._script = SCRIPTS[task.world.env]
-        self._at, self._since, self._there = 0, 0, 0
+        self._at, self._since = 0, 0
 
     def act(self, observation: Observation) -> np.ndarray:
         """One normalised action (7) towards the waypoint."""
         known = observation["privileged"]["world"].astype(np.float64)
         tool, handle = known[:7], known[7:10]
         self._since += 1
-        self._there += bool(np.linalg.norm(handle + self._script[self._at].offset - tool[:3]) < NEAR)
-        if self._there > self._script[self._at].wait or self._since > self._script[self._at].most:
-            self._at, self._since, self._there = (self._at + 1) % len(self._script), 0, 0
+        there = np.linalg.norm(handle + self._script[self._at].offset - tool[:3]) < NEAR
+        if there or self._since > self._script[self._at].most:
+            self._at, self._since = (self._at + 1) % len(self._script), 0
         waypoint = self._script[self._at]
         way = handle + waypoint.offset - tool[:3]
         turn = geometry.rotation_vector(geometry.compose(FORWARD, geometry.invert(np.append(np.zeros(3), tool[3:]))))

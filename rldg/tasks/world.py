@@ -1,9 +1,10 @@
 """`WorldTask`: a task of a benchmark whose simulator, the *world*, comes with the package of that benchmark."""
 
+import re
 from importlib.util import find_spec
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rldg.errors import UsageError
 from rldg.tasks.box import Box
@@ -23,6 +24,33 @@ class View(FrozenModel):
     look_at: Vector3 = Field(description="the point in the middle of the picture [m]")
 
 
+class Edit(FrozenModel):
+    """One change of the benchmark's model."""
+
+    kind: Literal["material", "mesh", "geom"]
+    name: str = Field(description="in the model; of a geom, which has none: its body and its number there, button/0")
+    rgba: tuple[float, float, float, float] | None = Field(default=None, description="of a material or geom, 0 .. 1")
+    size: Vector3 | None = Field(default=None, description="of a geom, as MuJoCo reads it [m]")
+    scale: float | None = Field(default=None, gt=0, description="factor on a mesh")
+
+    @model_validator(mode="after")
+    def _fitting(self) -> "Edit":
+        valid = {"material": {"rgba"}, "mesh": {"scale"}, "geom": {"rgba", "size"}}[self.kind]
+        given = {name for name in ("rgba", "size", "scale") if getattr(self, name) is not None}
+        if not given or given - valid:
+            raise ValueError(f"of a {self.kind} can be set: {', '.join(sorted(valid))}")
+        if self.kind == "geom" and not re.fullmatch(r"\w+/\d+", self.name):
+            raise ValueError(f"a geom is named BODY/NUMBER, got {self.name!r}")
+        return self
+
+
+class Starts(FrozenModel):
+    """Corners of the box from which the benchmark draws where its object starts, instead of its own."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
 class World(FrozenModel):
     """Which of the benchmark's environments, how fast it is acted in, from where it is seen."""
 
@@ -30,6 +58,8 @@ class World(FrozenModel):
     env: str = Field(default="", description="the benchmark's own name of the task")
     repeat: int = Field(default=1, ge=1, le=20, description="steps of the benchmark per control step")
     views: dict[str, View] = Field(description="where each camera of the task is")
+    starts: Starts | None = Field(default=None, exclude_if=lambda v: v is None, description="of Meta-World's object")
+    edits: tuple[Edit, ...] = Field(default=(), exclude_if=lambda v: not v, description="changes of the model")
 
 
 class WorldTask(Task):

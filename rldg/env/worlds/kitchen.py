@@ -7,6 +7,7 @@ import numpy as np
 from gymnasium_robotics.envs.franka_kitchen.kitchen_env import BONUS_THRESH, OBS_ELEMENT_GOALS, KitchenEnv
 
 from rldg import geometry
+from rldg.env.worlds.edits import edited_model
 from rldg.errors import UnknownNameError
 from rldg.robots.base import RobotState
 from rldg.tasks.world import WorldTask
@@ -41,7 +42,6 @@ FIXTURES = {
     "top burner": _fixture("top burner", ("knob_Joint_4", "top_left_burner"), "knob4_site", "ovenroot"),
     "light switch": _fixture("light switch", ("light_switch", "light_joint"), "light_site", "hoodroot"),
     "slide cabinet": _fixture("slide cabinet", ("slide_cabinet",), "slide_site", "slidecabinet"),
-    "microwave": _fixture("microwave", ("microwave",), "microhandle_site", "microwave"),
 }
 
 
@@ -57,6 +57,10 @@ class KitchenSimulation:
         if task.world.env not in FIXTURES:
             raise UnknownNameError("fixture of the kitchen", task.world.env, FIXTURES)
         self._env = KitchenEnv()
+        if task.world.edits:
+            robot = self._env.robot_env
+            self._env.model = robot.model = edited_model(robot.fullpath, task.world.edits)
+            self._env.data = robot.data = mujoco.MjData(robot.model)
         self.model, self.data = self._env.model, self._env.data
         self._fixture = FIXTURES[task.world.env]
         self._joints = [self.model.joint(name).qposadr[0] for name in self._fixture.joints]

@@ -2,11 +2,13 @@
 
 import mujoco
 import numpy as np
+from gymnasium.spaces import Box
 from metaworld.env_dict import ENV_CLS_MAP
 
 from rldg import geometry
+from rldg.env.worlds.edits import edited_model
 from rldg.env.worlds.frames import SAWYER_HAND
-from rldg.errors import UnknownNameError
+from rldg.errors import TaskFileError, UnknownNameError
 from rldg.robots.base import RobotState
 from rldg.tasks.world import WorldTask
 
@@ -32,6 +34,19 @@ class MetaworldSimulation:
         self._env._freeze_rand_vec, self._env.seeded_rand_vec = False, True
         self._env._partially_observable = False
         vars(self._env).pop("sawyer_observation_space", None)  # cached, for an observation that hides the goal
+        if task.world.edits:
+            self._env.model = edited_model(self._env.fullpath, task.world.edits)
+            self._env.data = mujoco.MjData(self._env.model)
+            self._env.reset_mocap_welds()
+        if task.world.starts:
+            low, high = np.array(task.world.starts.low), np.array(task.world.starts.high)
+            own = self._env._random_reset_space
+            if low.shape != own.shape or high.shape != own.shape or (low > high).any():
+                numbers = own.shape[0]
+                raise TaskFileError(
+                    f"Task '{task.name}': world.starts must be two corners of {numbers} numbers, low not above high."
+                )
+            self._env._random_reset_space = Box(low, high, dtype=np.float64)
         self._repeat = task.world.repeat
         self._unit = task.action_scale.translation / self._repeat  # metres of the set-point per step
         self._env.action_scale = self._unit

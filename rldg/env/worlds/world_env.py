@@ -9,6 +9,7 @@ from rldg import geometry
 from rldg.env import base
 from rldg.env.base import TaskEnv, raw_state, relative_state
 from rldg.env.types import ActionContract, Observation, StepInfo, checked_action
+from rldg.env.worlds.simplified import simplified
 from rldg.env.worlds.simulation import Simulation
 from rldg.env.worlds.view import placed_camera
 from rldg.errors import UsageError
@@ -40,7 +41,7 @@ class WorldEnv(TaskEnv):
         self.simulation = _simulation(task)
         self.camera_sizes = {name: task.cameras[name].resolution for name in cameras}
         self._cameras = SimulatedCameras(
-            self.simulation.model,
+            simplified(self.simulation.model),
             {name: task.cameras[name] for name in cameras},
             {name: placed_camera(task.world.views[name]) for name in cameras},
             markers=True,
