@@ -65,7 +65,7 @@ def test_the_expert_succeeds(name):
 @pytest.mark.parametrize("name", WORLDS)
 def test_every_task_keeps_its_spaces_repeats_itself_and_can_be_done(name):
     keeps_the_contracts(name)
-    assert successes(name, 6) >= 2
+    assert successes(name, 6) >= 1  # docs/worlds.md says how often
 
 
 @pytest.mark.skipif(not FEW, reason="Meta-World is not installed")

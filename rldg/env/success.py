@@ -97,7 +97,10 @@ def make_judge(task: Task, ground_truth: bool, look: Look) -> Judge:
         case JudgedByConditions(conditions=conditions):
             return ConditionsJudge(conditions)
         case JudgedByWorld():
-            raise RldgError(f"Task '{task.name}' is judged by its benchmark; `rldg.env.make.make_env` makes its world.")
+            raise RldgError(
+                f"Task '{task.name}' is judged by its benchmark, whose world this command does not know; rldg collect, "
+                f"evaluate and irevla do."
+            )
         case criterion:
             return _true_judge(task, criterion, ground_truth)
 

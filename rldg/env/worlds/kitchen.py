@@ -1,16 +1,20 @@
 """Franka Kitchen (Gupta et al. 2019, package `gymnasium-robotics`): a Panda that is commanded by joint velocities."""
 
+import io
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from gymnasium_robotics.envs.franka_kitchen.kitchen_env import BONUS_THRESH, OBS_ELEMENT_GOALS, KitchenEnv
 
 from rldg import geometry
 from rldg.env.worlds.edits import edited_model
 from rldg.errors import UnknownNameError
 from rldg.robots.base import RobotState
 from rldg.tasks.world import WorldTask
+
+with redirect_stderr(io.StringIO()):  # at import the package prints a notice about other environments of its own
+    from gymnasium_robotics.envs.franka_kitchen.kitchen_env import BONUS_THRESH, OBS_ELEMENT_GOALS, KitchenEnv
 
 ARM, FINGERS = slice(0, 7), slice(7, 9)  # the arm's joints, the fingers'
 OPENING = 0.04  # m that each finger travels
@@ -24,24 +28,18 @@ TURN = 0.05  # rad by which each joint of the arm is off at most when an episode
 
 @dataclass(frozen=True)
 class Fixture:
-    """What a task handles: the joints that have to reach a goal, the site of its handle, the body that is displaced."""
+    """What a task handles: the joints that the benchmark's goal is for, the handle's site, the body to displace."""
 
     joints: tuple[str, ...]
-    goal: tuple[float, ...]
     handle: str
     body: str
 
 
-def _fixture(element: str, joints: tuple[str, ...], handle: str, body: str) -> Fixture:
-    return Fixture(joints, tuple(OBS_ELEMENT_GOALS[element].tolist()), handle, body)
-
-
-# By name in the benchmark.
-FIXTURES = {
-    "bottom burner": _fixture("bottom burner", ("knob_Joint_2", "bottom_left_burner"), "knob2_site", "ovenroot"),
-    "top burner": _fixture("top burner", ("knob_Joint_4", "top_left_burner"), "knob4_site", "ovenroot"),
-    "light switch": _fixture("light switch", ("light_switch", "light_joint"), "light_site", "hoodroot"),
-    "slide cabinet": _fixture("slide cabinet", ("slide_cabinet",), "slide_site", "slidecabinet"),
+FIXTURES = {  # by name in the benchmark
+    "bottom burner": Fixture(("knob_Joint_2", "bottom_left_burner"), "knob2_site", "ovenroot"),
+    "top burner": Fixture(("knob_Joint_4", "top_left_burner"), "knob4_site", "ovenroot"),
+    "light switch": Fixture(("light_switch", "light_joint"), "light_site", "hoodroot"),
+    "slide cabinet": Fixture(("slide_cabinet",), "slide_site", "slidecabinet"),
 }
 
 
@@ -62,9 +60,9 @@ class KitchenSimulation:
             self._env.model = robot.model = edited_model(robot.fullpath, task.world.edits)
             self._env.data = robot.data = mujoco.MjData(robot.model)
         self.model, self.data = self._env.model, self._env.data
-        self._fixture = FIXTURES[task.world.env]
-        self._joints = [self.model.joint(name).qposadr[0] for name in self._fixture.joints]
-        self._body, self._handle = self.model.body(self._fixture.body).id, self.model.site(self._fixture.handle).id
+        fixture, self._goal = FIXTURES[task.world.env], OBS_ELEMENT_GOALS[task.world.env]
+        self._joints = [self.model.joint(name).qposadr[0] for name in fixture.joints]
+        self._body, self._handle = self.model.body(fixture.body).id, self.model.site(fixture.handle).id
         self._tool = self.model.site("end_effector").id
         self._home, self._place = self._env.robot_env.init_qpos.copy(), self.model.body_pos[self._body].copy()
         self._jacobian = np.zeros((6, self.model.nv))
@@ -112,7 +110,7 @@ class KitchenSimulation:
 
     def success(self) -> bool:
         """The benchmark's rule."""
-        return bool(np.linalg.norm(self.data.qpos[self._joints] - self._fixture.goal) < BONUS_THRESH)
+        return bool(np.linalg.norm(self.data.qpos[self._joints] - self._goal) < BONUS_THRESH)
 
     def known(self) -> np.ndarray:
         """Tool, handle, and how far the fixture is."""
