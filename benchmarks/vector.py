@@ -54,8 +54,8 @@ def measure(task: str, args: Args) -> dict[str, float]:
         for name, envs in crews.items():
             envs.reset({n: n for n in range(args.count)})
             rows[name].append(rate(lambda: envs.step(dict.fromkeys(range(args.count), ACTION)), args.steps, args.count))
-    for envs in (env, *crews.values()):
-        envs.close()
+    for made in (env, *crews.values()):
+        made.close()
     return {name: round(float(np.median(values)), 1) for name, values in rows.items()}
 
 
