@@ -123,6 +123,7 @@ def test_pictures_of_a_simplified_model_are_those_of_the_model():
     [
         ("{kind: material, name: blue, rgba: [0, 0, 0, 1]}", "no material 'blue'"),
         ("{kind: geom, name: button/99, size: [1, 1, 1]}", "no geom 'button/99'"),
+        ("{kind: geom, name: cap, size: [1, 1, 1]}", "a geom is named BODY/NUMBER"),
         ("{kind: mesh, name: stopbot, rgba: [0, 0, 0, 1]}", "of a mesh can be set: scale"),
     ],
 )
@@ -131,6 +132,19 @@ def test_an_edit_of_what_is_not_there_is_said(tmp_path, edit, wrong):
     file.write_text(f"extends: metaworld.yaml\nname: mine\nworld: {{env: button-press, edits: [{edit}]}}\n")
     with pytest.raises(TaskFileError, match=wrong):
         make_env(str(file), cameras=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("extends: metaworld.yaml\ncameras: {top: {}}\nworld: {env: reach}\n", "world.views must say where camera top"),
+        ("extends: kitchen.yaml\nworld: {env: slide cabinet, repeat: 2}\n", "only Meta-World's tasks have"),
+    ],
+)
+def test_what_a_world_does_not_know_is_refused(tmp_path, text, wrong):
+    (tmp_path / "mine.yaml").write_text(f"name: mine\n{text}")
+    with pytest.raises(TaskFileError, match=wrong):
+        load_task(tmp_path / "mine.yaml")
 
 
 def test_a_missing_benchmark_is_said_in_a_sentence(monkeypatch):

@@ -1,7 +1,5 @@
 """Scripts of ours for Franka Kitchen, which has none: waypoints relative to the handle, wherever it is by then."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from rldg import geometry
@@ -14,34 +12,16 @@ GAIN = 0.7  # commanded over remaining motion
 NEAR = 0.015  # m from a waypoint at which it goes on to the next
 
 
-@dataclass(frozen=True)
-class Waypoint:
-    """Where the tool is to be, relative to the handle in the world's axes [m], with the gripper -1 closed .. 1 open."""
+SHUT = 0.0
+MOST = 30  # steps after which it goes on in any case
 
-    offset: tuple[float, float, float]
-    gripper: float
-    most: int = 30  # steps after which it goes on, wherever it is
-
-
-SHUT = -1.0
-TURN = (
-    Waypoint((-0.07, -0.12, 0.04), SHUT),
-    Waypoint((-0.05, -0.03, 0.04), SHUT),
-    Waypoint((0.08, -0.03, 0.02), SHUT),
-)
-SCRIPTS = {
-    "slide cabinet": (
-        Waypoint((-0.09, -0.14, 0), SHUT),
-        Waypoint((-0.07, -0.03, 0), SHUT),
-        Waypoint((0.10, -0.03, 0), SHUT),
-    ),
-    "light switch": (
-        Waypoint((0.09, -0.12, 0), SHUT),
-        Waypoint((0.06, -0.03, 0), SHUT),
-        Waypoint((-0.10, -0.02, 0), SHUT),
-    ),
-    "bottom burner": TURN,
-    "top burner": TURN,
+# By fixture: where the tool goes, fingers closed, relative to the handle in the world's axes [m].
+KNOB = ((-0.07, -0.12, 0.04), (-0.05, -0.03, 0.04), (0.08, -0.03, 0.02))
+WAYPOINTS = {
+    "slide cabinet": ((-0.09, -0.14, 0), (-0.07, -0.03, 0), (0.10, -0.03, 0)),
+    "light switch": ((0.09, -0.12, 0), (0.06, -0.03, 0), (-0.10, -0.02, 0)),
+    "bottom burner": KNOB,
+    "top burner": KNOB,
 }
 
 
@@ -53,7 +33,7 @@ class KitchenExpert:
 
     def __init__(self, task: WorldTask):
         self._contract = ActionContract.of(task)
-        self._script = SCRIPTS[task.world.env]
+        self._waypoints = WAYPOINTS[task.world.env]
         self._at, self._since = 0, 0
 
     def act(self, observation: Observation) -> np.ndarray:
@@ -61,13 +41,11 @@ class KitchenExpert:
         known = observation["privileged"]["world"].astype(np.float64)
         tool, handle = known[:7], known[7:10]
         self._since += 1
-        there = np.linalg.norm(handle + self._script[self._at].offset - tool[:3]) < NEAR
-        if there or self._since > self._script[self._at].most:
-            self._at, self._since = (self._at + 1) % len(self._script), 0
-        waypoint = self._script[self._at]
-        way = handle + waypoint.offset - tool[:3]
+        if np.linalg.norm(handle + self._waypoints[self._at] - tool[:3]) < NEAR or self._since > MOST:
+            self._at, self._since = (self._at + 1) % len(self._waypoints), 0
+        way = handle + self._waypoints[self._at] - tool[:3]
         turn = geometry.rotation_vector(geometry.compose(FORWARD, geometry.invert(np.append(np.zeros(3), tool[3:]))))
         twist = GAIN * geometry.unrotate_twist(tool, np.concatenate([way, turn]))
         scale = self._contract.scale
         twist[:3] /= max(1.0, np.abs(twist[:3] / scale[:3]).max())  # slower, not in another direction
-        return self._contract.to_normalized(np.append(twist, (waypoint.gripper + 1) / 2))
+        return self._contract.to_normalized(np.append(twist, SHUT))

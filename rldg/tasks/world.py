@@ -10,7 +10,7 @@ from rldg.errors import UsageError
 from rldg.tasks.box import Box
 from rldg.tasks.gains import Gains
 from rldg.tasks.model import FrozenModel, Vector3
-from rldg.tasks.task import CameraView, Task
+from rldg.tasks.task import Task
 
 PACKAGES = {"metaworld": "metaworld", "kitchen": "gymnasium_robotics"}  # suite -> what has to be installed
 ANYWHERE = Box(low=(-10, -10, -10, -3.2, -3.2, -3.2), high=(10, 10, 10, 3.2, 3.2, 3.2))
@@ -61,6 +61,12 @@ class World(FrozenModel):
     starts: Starts | None = Field(default=None, exclude_if=lambda v: v is None, description="of Meta-World's object")
     edits: tuple[Edit, ...] = Field(default=(), exclude_if=lambda v: not v, description="changes of the model")
 
+    @model_validator(mode="after")
+    def _of_the_suite(self) -> "World":
+        if self.suite != "metaworld" and (self.starts or self.repeat != 1):
+            raise ValueError("only Meta-World's tasks have 'starts' and 'repeat'")
+        return self
+
 
 class WorldTask(Task):
     """A task of a benchmark. Its world settles by itself where the arm may go, where it begins, and how stiff it is:
@@ -73,8 +79,13 @@ class WorldTask(Task):
     compliance: Gains = Field(default=Gains(), exclude=True)
     precision: Gains = Field(default=Gains(), exclude=True)
     force_limit: float = Field(default=1e9, exclude=True)
-    cameras: dict[str, CameraView]
     world: World
+
+    @model_validator(mode="after")
+    def _seen_from_somewhere(self) -> "WorldTask":
+        if missing := sorted(self.cameras.keys() - self.world.views):
+            raise ValueError(f"world.views must say where camera {', '.join(missing)} is")
+        return self
 
 
 def installed(suite: str) -> bool:

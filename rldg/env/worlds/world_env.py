@@ -41,7 +41,7 @@ class WorldEnv(TaskEnv):
         self.simulation = _simulation(task)
         self.camera_sizes = {name: task.cameras[name].resolution for name in cameras}
         self._cameras = SimulatedCameras(
-            simplified(self.simulation.model),
+            simplified(self.simulation.model) if cameras else self.simulation.model,
             {name: task.cameras[name] for name in cameras},
             {name: placed_camera(task.world.views[name]) for name in cameras},
             markers=True,
