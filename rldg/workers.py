@@ -59,13 +59,13 @@ class EpisodeRunner:
         Raises `WorkerError` if the machine that runs it has another task, policy or code than was expected.
         """
         if self._made is None:
-            from rldg.env.robot_env import RobotEnv
+            from rldg.env.make import make_env
             from rldg.resolve import load_policy
-            from rldg.tasks import load_station, load_task
+            from rldg.tasks import load_task
 
             task, policy = load_task(self.task), load_policy(self.policy, stochastic=self.stochastic)
             self._check({"task": task.hash, "policy": policy.metadata.weight_hash, "code": code_version()})
-            self._made = RobotEnv(task, load_station(self.station), cameras=self.cameras), policy
+            self._made = make_env(task, self.station, cameras=self.cameras), policy
         env, policy = self._made
         seed = episode_seed(self.base_seed, index)
         name = f"{env.task.name}-{policy.metadata.kind}-{self.base_seed}-{index:05d}"

@@ -158,7 +158,7 @@ USB = "extends: usb_a_insertion\n"
             r"my\.yaml:2: sim\.timestep: must be a valid number.*got 'fast' \(physics step",
         ),
         (USB + "rate: .nan\n", r"my\.yaml:2: rate: must be a finite number"),
-        (USB + "gripper: soft\n", r"my\.yaml:2: gripper: must be 'fixed' or 'binary', got 'soft'"),
+        (USB + "gripper: soft\n", r"my\.yaml:2: gripper: must be 'fixed', 'binary' or 'continuous', got 'soft'"),
         (USB + "success: {kind: luck}\n", r"my\.yaml:2: success: .*'luck'.*'insertion_depth', 'pose_threshold'"),
         (
             USB + "success: {fractoin: 1}\n",

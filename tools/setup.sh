@@ -51,7 +51,7 @@ if ! command -v nvidia-smi >/dev/null 2>&1; then
   "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt --retries 0 --timeout 10 \
     --index-url https://download.pytorch.org/whl/cpu torch >/dev/null 2>&1 || true
 fi
-"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,openvla]'
+"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,openvla,worlds]'
 
 renders() { "$VENV/bin/python" -c 'import sys; from rldg.doctor import rendering; sys.exit(rendering().status == "fault")'; }
 renders || apt_install "Off-screen rendering" libegl1 libgl1

@@ -16,12 +16,12 @@ import yaml
 
 from rldg.cli.output import emit, table
 from rldg.errors import UsageError
-from rldg.tasks import Task, load_task, task_names
+from rldg.tasks import Task, load_task, task_names, world_task_names
 
 
 @dataclass(frozen=True)
 class List:
-    """One line per shipped task (what plain `rldg tasks` does)."""
+    """One line per shipped task (what plain `rldg tasks` does), and per task of the benchmarks that are installed."""
 
     json: bool = False
     """One line of JSON on standard output."""
@@ -78,7 +78,7 @@ def main(args: List | Show | Check) -> int:
 
 
 def _list(as_json: bool) -> None:
-    tasks = [load_task(name) for name in task_names()]
+    tasks = [load_task(name) for name in (*task_names(), *world_task_names())]
     rows = [(t.name, "seen" if t.seen else "unseen", _clearance(t), t.instruction) for t in tasks]
     listed = [{"task": t.name, "seen": t.seen, "instruction": t.instruction, "hash": t.hash} for t in tasks]
     emit({"tasks": listed}, as_json, table(("TASK", "GENERALIST", "CLEARANCE", "INSTRUCTION"), rows))

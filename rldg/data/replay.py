@@ -10,13 +10,13 @@ from rldg.data.example import Columns, decode
 from rldg.data.images import decode_image
 from rldg.data.reader import Dataset
 from rldg.data.schema import episode_columns
-from rldg.env.robot_env import RobotEnv
+from rldg.env.make import make_env
 from rldg.env.types import ActionContract
 from rldg.errors import DatasetError, UsageError
 from rldg.resolve import load_policy
 from rldg.rollout import rollout
 from rldg.rollout.recorded import RecordedActions
-from rldg.tasks import load_station, load_task
+from rldg.tasks import load_task
 
 _IMAGE = "observation/image_"
 _NEEDED = ("task", "task_hash", "seed", "backend", "station", "action_contract", "checkpoint_hash", "success")
@@ -85,7 +85,7 @@ def replay(dataset: Dataset, index: int, *, policy: str = "", task: str = "", al
             f"Episode {index} was recorded with another {' and '.join(changed)}; --allow-changes replays it even so."
         )
     cameras = [name.removeprefix(_IMAGE) for name in dataset.cameras if name.startswith(_IMAGE)]
-    env = RobotEnv(scene, load_station(metadata["station"]), cameras=cameras)
+    env = make_env(scene, metadata["station"], cameras=cameras)
     try:
         instruction = columns["steps/language_instruction"][0].decode()
         again = rollout(env, acting, metadata["seed"], instruction=instruction)

@@ -4,18 +4,16 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-import gymnasium
 import numpy as np
-from gymnasium import spaces
 
 from rldg import geometry
+from rldg.env import base
+from rldg.env.base import TaskEnv, raw_state, relative_state
 from rldg.env.grasp import GraspMonitor
 from rldg.env.referee import MakeJudge, Referee
 from rldg.env.types import (
-    ACTION_DIMENSION,
     FAULT,
     PRIVILEGED_PARTS,
-    STATE_PARTS,
     ActionContract,
     KnownPoses,
     Observation,
@@ -38,11 +36,8 @@ JAM_TRAVEL = 0.001  # metres
 logger = logging.getLogger(__name__)
 
 
-class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
+class RobotEnv(TaskEnv):
     """One episode: from a random reset pose to success, a force limit, or the horizon (which truncates).
-
-    Observations and actions are those of `rldg.env.types`. Reward is 1 on the step that succeeds, else 0.
-    `info["step"]` holds a `StepInfo`. `reset(seed=...)` fixes the scene and everything that follows.
 
     Args:
         task: what to do.
@@ -76,20 +71,9 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
         sees_object = simulated and "object_in_tcp" in privileged_parts(task)
         self._grasp = GraspMonitor(task.workspace) if sees_object else None
         privileged = privileged_parts(task) if simulated else ("tcp_in_target",)
-        self.action_space = spaces.Box(-1, 1, (ACTION_DIMENSION,), np.float32)
-        self.observation_space: spaces.Space[Any] = spaces.Dict(
-            {
-                "state": spaces.Dict(
-                    {n: spaces.Box(-np.inf, np.inf, (k,), np.float32) for n, k in STATE_PARTS.items()}
-                ),
-                "images": spaces.Dict(
-                    {n: spaces.Box(0, 255, (k, k, 3), np.uint8) for n, k in self.camera_sizes.items()}
-                ),
-                "privileged": spaces.Dict(
-                    {n: spaces.Box(-np.inf, np.inf, (PRIVILEGED_PARTS[n],), np.float32) for n in privileged}
-                ),
-            }
-        )
+        self.action_space = base.action_space()
+        sizes = {name: PRIVILEGED_PARTS[name] for name in privileged}
+        self.observation_space = base.observation_space(self.camera_sizes, sizes)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -117,7 +101,7 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
         self._state, self._origin = state, geometry.invert(state.pose)
         contact = self.robot.contact()
         info = StepInfo(raw_state=raw_state(state), insertion_depth=contact.depth if contact else 0.0)
-        return self._observe(state), {"step": info}
+        return self._observe(state), base.info(info)
 
     def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Carries out one normalised action (7) for one control period; the twist starts from the measured pose.
@@ -167,7 +151,7 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
             insertion_depth=contact.depth if contact else 0.0,
             penetration=contact.penetration if contact else 0.0,
         )
-        return observation, float(success), terminated, truncated, {"step": info}
+        return observation, float(success), terminated, truncated, base.info(info)
 
     def _stopped(self, action: np.ndarray, stop: RobotStop) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """The last step of an episode that the robot ended: nothing new is seen, and little is certain."""
@@ -180,7 +164,7 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
             base_action=np.append(geometry.rotate_twist(self._state.pose, metric[:6]), metric[6]).astype(np.float32),
             failure_reason=(FAULT if isinstance(stop, RobotFault) else "") + stop.reason,
         )
-        return self._seen, 0.0, stop.terminal, not stop.terminal, {"step": info}
+        return self._seen, 0.0, stop.terminal, not stop.terminal, base.info(info)
 
     def _time_out_reason(self) -> str:
         if self._grasp is not None and self._grasp.dropped:
@@ -190,12 +174,8 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
         return "jam" if all(touching for _, touching in recent) and travel < JAM_TRAVEL else "time_out"
 
     def _observe(self, state: RobotState) -> Observation:
-        relative = raw_state(state) | {
-            "tcp_pose": geometry.compose(self._origin, state.pose).astype(np.float32),
-            "tcp_vel": geometry.unrotate_twist(state.pose, state.velocity).astype(np.float32),
-        }
         self._seen: Observation = {
-            "state": relative,
+            "state": relative_state(state, self._origin),
             "images": {camera: self._look()[camera] for camera in self.camera_sizes},
             "privileged": self._privileged(state),
         }
@@ -226,17 +206,6 @@ class RobotEnv(gymnasium.Env[Observation, np.ndarray]):
     def close(self) -> None:
         """Releases the robot."""
         self.robot.close()
-
-
-def raw_state(state: RobotState) -> dict[str, np.ndarray]:
-    """A measurement under the observation's names, float32, in the base frame."""
-    return {
-        "tcp_pose": state.pose.astype(np.float32),
-        "tcp_vel": state.velocity.astype(np.float32),
-        "tcp_force": state.force.astype(np.float32),
-        "tcp_torque": state.torque.astype(np.float32),
-        "gripper_pose": np.array([state.gripper], np.float32),
-    }
 
 
 def _make_robot(task: Task, station: Station, cameras: Sequence[str]) -> Robot:

@@ -21,6 +21,7 @@ from rldg.tasks.task import (
     JudgedByClassifier,
     JudgedByConditions,
     JudgedByOperator,
+    JudgedByWorld,
     Placed,
     PoseThreshold,
     Task,
@@ -95,6 +96,11 @@ def make_judge(task: Task, ground_truth: bool, look: Look) -> Judge:
             return OperatorJudge(TerminalKey())
         case JudgedByConditions(conditions=conditions):
             return ConditionsJudge(conditions)
+        case JudgedByWorld():
+            raise RldgError(
+                f"Task '{task.name}' is judged by its benchmark, whose world this command does not know; rldg collect, "
+                f"evaluate and irevla do."
+            )
         case criterion:
             return _true_judge(task, criterion, ground_truth)
 

@@ -8,6 +8,7 @@ import mujoco
 import numpy as np
 
 from rldg.errors import RldgError
+from rldg.sim import choose_rendering_backend
 from rldg.tasks.task import CameraView
 
 
@@ -19,20 +20,34 @@ class SimulatedCameras:
     """Renders the named cameras of a model, one off-screen context per resolution, made at the first picture.
 
     Shadows, reflections, sky and multisampling are off: in software rendering they cost twenty times the picture.
+
+    Args:
+        model: what is seen.
+        views: camera -> what policies see of it.
+        placed: cameras that are not the model's own.
+        markers: whether sites are shown.
     """
 
-    def __init__(self, model: mujoco.MjModel, views: Mapping[str, CameraView]):
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        views: Mapping[str, CameraView],
+        placed: Mapping[str, mujoco.MjvCamera] | None = None,
+        markers: bool = False,
+    ):
         self._model, self._views = model, dict(views)
+        self._placed = dict(placed or {})
         self._renderers: dict[int, mujoco.Renderer] = {}
         self._options = mujoco.MjvOption()
-        self._options.sitegroup[:] = 0
+        if not markers:
+            self._options.sitegroup[:] = 0
 
     def render(self, data: mujoco.MjData) -> dict[str, np.ndarray]:
         """One picture (resolution, resolution, 3) uint8 RGB per camera."""
         pictures = {}
         for name, view in self._views.items():
             renderer = self._renderer(view)
-            renderer.update_scene(data, camera=name, scene_option=self._options)
+            renderer.update_scene(data, camera=self._placed.get(name, name), scene_option=self._options)
             renderer.scene.flags[:] = 0
             renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SKYBOX] = 1
             pictures[name] = _cropped(renderer.render(), view)
@@ -41,6 +56,7 @@ class SimulatedCameras:
     def _renderer(self, view: CameraView) -> mujoco.Renderer:
         size = raw_size(view)
         if size not in self._renderers:
+            choose_rendering_backend()
             try:
                 self._renderers[size] = mujoco.Renderer(self._model, size, size)
             except Exception as error:  # each backend raises errors of its own

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rldg.env.robot_env import RobotEnv
+from rldg.env.base import TaskEnv
 from rldg.env.types import ActionContract, Observation, StepInfo, checked_action
 from rldg.errors import ContractError
 from rldg.policies.base import Policy
@@ -44,7 +44,7 @@ class Subscriber:
         """Called once with the finished episode."""
 
 
-def check_contract(policy: Policy, env: RobotEnv) -> None:
+def check_contract(policy: Policy, env: TaskEnv) -> None:
     """Raises `ContractError` when `policy` was made for other actions or pictures than `env` has."""
     wanted, given = ActionContract.of(env.task), policy.metadata.action_contract
     if given is not None and given != wanted:
@@ -61,7 +61,7 @@ def check_contract(policy: Policy, env: RobotEnv) -> None:
 
 
 def rollout(
-    env: RobotEnv,
+    env: TaskEnv,
     policy: Policy,
     seed: int,
     *,
@@ -121,7 +121,7 @@ def rollout(
 
 
 def _episode(
-    env: RobotEnv, policy: Policy, seed: int, instruction: str, episode_id: str, operator: str, steps: list[Transition]
+    env: TaskEnv, policy: Policy, seed: int, instruction: str, episode_id: str, operator: str, steps: list[Transition]
 ) -> Episode:
     last = steps[-1]
     metadata = EpisodeMetadata(
@@ -166,7 +166,7 @@ def _episode(
     )
 
 
-def _camera_settings(env: RobotEnv, name: str) -> dict[str, Any]:
+def _camera_settings(env: TaskEnv, name: str) -> dict[str, Any]:
     """What the task and the station say of a camera."""
     mount = env.station.cameras.get(name)
     return env.task.cameras[name].model_dump(mode="json") | (mount.model_dump(mode="json") if mount else {})

@@ -48,6 +48,12 @@ class Placed(FrozenModel):
     hold_steps: int = Field(default=2, ge=1, description="consecutive control steps in which it does not move")
 
 
+class JudgedByWorld(FrozenModel):
+    """Success by the rule of the benchmark that the task comes from."""
+
+    kind: Literal["world"]
+
+
 GroundTruth = Annotated[InsertionDepth | PoseThreshold | Placed, Field(discriminator="kind")]
 
 
@@ -83,7 +89,13 @@ class JudgedByConditions(JudgedApart):
 
 
 Success = Annotated[
-    InsertionDepth | PoseThreshold | Placed | JudgedByClassifier | JudgedByOperator | JudgedByConditions,
+    InsertionDepth
+    | PoseThreshold
+    | Placed
+    | JudgedByClassifier
+    | JudgedByOperator
+    | JudgedByConditions
+    | JudgedByWorld,
     Field(discriminator="kind"),
 ]
 
@@ -111,7 +123,7 @@ class Task(FrozenModel):
     reset_offset: Vector3 = Field(description="reset position relative to the target, in the base frame's axes [m]")
     reset_noise: Box = Field(description="uniform draw that is added to the reset pose")
     success: Success
-    gripper: Literal["fixed", "binary"] = "fixed"
+    gripper: Literal["fixed", "binary", "continuous"] = "fixed"
     force_limit: float = Field(default=60.0, gt=0, description="newtons; the episode ends as a failure beyond it")
     compliance: Gains = Field(description="gains while the policy acts")
     precision: Gains = Field(description="gains while the arm returns to its reset pose")

@@ -71,17 +71,17 @@ def check_scenes(found: Sequence[tuple[Place, Scene | None]]) -> Iterator[Findin
 
 
 def _environment(scene: Scene) -> Any:
-    from rldg.env.robot_env import RobotEnv  # MuJoCo is heavy, and most checks need none
-    from rldg.tasks import load_station, load_task, task_names
+    from rldg.env.make import make_env  # MuJoCo is heavy, and most checks need none
+    from rldg.tasks import load_task, task_names, world_task_names
 
     # Names only: a path in a data set may lead anywhere.
-    if scene.task not in task_names() or scene.station.endswith((".yaml", ".yml")):
+    if scene.task not in (*task_names(), *world_task_names()) or scene.station.endswith((".yaml", ".yml")):
         raise Skip(f"task '{scene.task}' at station '{scene.station}' is not one that comes with rldg")
     try:
         task = load_task(scene.task)
         if task.hash != scene.task_hash:
             raise Skip(f"task '{scene.task}' is here in another version than the data set's")
-        return RobotEnv(task, load_station(scene.station))
+        return make_env(task, scene.station)
     except RldgError as error:
         raise Skip(f"task '{scene.task}' cannot be rendered here: {error}") from None
     except (ImportError, RuntimeError, OSError, AttributeError) as error:  # what rendering without a driver raises

@@ -1,0 +1,1 @@
+"""Benchmarks' own environments under the project's contracts."""
