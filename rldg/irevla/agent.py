@@ -1,6 +1,7 @@
 """`Agent`: what acts in stage 1, and what of a step the update will see again."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import jax
@@ -39,6 +40,10 @@ class Agent(Protocol):
         """Inputs of many steps as one tree of arrays (n, ...)."""
         ...
 
+    def act(self, params: Params, seen: Any, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Actions as the network draws them for noise (n, A), and the same (n, 7) as environments take them."""
+        ...
+
     def save(self, folder: Any, params: Params, step: int) -> None:
         """Writes the generalist as it is now, as a checkpoint."""
         ...
@@ -54,8 +59,7 @@ class LatentAgent:
     def init(self, seed: int, initial_std: float) -> Params:
         """The trained head, a fresh critic."""
         config: TokenLearnerConfig = self.trunk.head_config
-        width = jax.tree.leaves(self.trunk.head["mlp"]["norm"])[0].shape[-1]
-        latents = np.zeros((1, config.tokens, width), np.float32)
+        latents = np.zeros((1, config.tokens, self.trunk.latent_size // config.tokens), np.float32)
         return self.network.init(self.trunk.head, latents, initial_std, seed)
 
     def see(self, observations: Sequence[Observation]) -> list[Any]:
@@ -65,6 +69,10 @@ class LatentAgent:
     def stacked(self, seen: Sequence[Any]) -> Any:
         """(n, m, D)."""
         return np.stack(seen)
+
+    def act(self, params: Params, seen: Any, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Actions as the head gives them, and as environments take them."""
+        return _acted(self, params, seen, noise)
 
     def save(self, folder: Any, params: Params, step: int) -> None:
         """The trunk as it was, with the head as it is now."""
@@ -93,6 +101,22 @@ class WholeAgent:
         task = jax.tree.map(lambda leaf: np.broadcast_to(leaf, (len(seen), *leaf.shape[1:])), self.trunk.task)
         return {"observation": observation, "task": task}
 
+    def act(self, params: Params, seen: Any, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Actions as the head gives them, and as environments take them."""
+        return _acted(self, params, seen, noise)
+
     def save(self, folder: Any, params: Params, step: int) -> None:
         """Trunk and head as they are now."""
         self.trunk.save(folder, params["actor"], step, trunk=params[TRUNK])
+
+
+def _acted(agent: Agent, params: Params, seen: Any, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    trunk = agent.trunk
+    drawn = np.asarray(_sampled(agent.network, params, seen, noise))
+    return drawn, trunk.contract.to_normalized(trunk.statistics.restore(drawn))
+
+
+@partial(jax.jit, static_argnums=0)
+def _sampled(network: Network, params: Params, seen: Any, noise: Any) -> Any:
+    policy: Any = network(params, seen)[0]
+    return policy.sample(noise)

@@ -30,6 +30,26 @@ class Convergence:
 
 
 @dataclass(frozen=True)
+class SACfDConfig:
+    """How SACfD learns; see `rldg.specialists.config.SpecialistConfig`, where the names are the same."""
+
+    # Successes of the generalist as it comes, which are half of every batch.
+    demonstrations: int = 20
+    # Critic updates per environment step.
+    updates_per_step: int = 8
+    # Critic updates that are compiled into one call.
+    updates_per_call: int = 40
+    # Widths of the layers of actor and critics.
+    hidden: tuple[int, ...] = (256, 256)
+    # Transitions per update.
+    batch_size: int = 256
+    # Value of a reward one control step later.
+    discount: float = 0.97
+    # Adam's.
+    learning_rate: float = 3e-4
+
+
+@dataclass(frozen=True)
 class OnlineConfig:
     """Stage 1: reinforcement learning on one task."""
 
@@ -44,6 +64,7 @@ class OnlineConfig:
     # Newest successes that are kept as data for stage 2.
     keep: int = 50
     ppo: PPOConfig = field(default_factory=PPOConfig)
+    sacfd: SACfDConfig = field(default_factory=SACfDConfig)
     convergence: Convergence = field(default_factory=Convergence)
 
     def __post_init__(self) -> None:

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 
 from rldg.env.types import Observation, StepInfo
 from rldg.irevla.agent import Agent
-from rldg.irevla.ppo import Network, Params
+from rldg.irevla.ppo import Params
 from rldg.irevla.vector import VectorEnv
 from rldg.policies.base import Policy, PolicyMetadata
 from rldg.rollout.loop import Transition
@@ -114,22 +112,13 @@ def _act(
     numbers = sorted(running)
     filled = numbers + numbers[:1] * (envs.count - len(numbers))
     seen = agent.see([running[number].observation for number in filled])
-    trunk, width = agent.trunk, agent.trunk.head_config.action_dim
+    width = agent.trunk.head_config.action_dim
     noise = np.zeros((envs.count, width), np.float32)
     for row, number in enumerate(numbers):
         if explore:
             noise[row] = running[number].noise.standard_normal(width, np.float32)
-    drawn = np.asarray(sampled(agent.network, params, agent.stacked(seen), noise))
-    actions = {}
+    drawn, executed = agent.act(params, agent.stacked(seen), noise)
     for row, number in enumerate(numbers):
         running[number].played.seen.append(seen[row])
         running[number].played.action.append(drawn[row])
-        actions[number] = trunk.contract.to_normalized(trunk.statistics.restore(drawn[row]))
-    return actions
-
-
-@partial(jax.jit, static_argnums=0)
-def sampled(network: Network, params: Params, seen: Any, noise: Any) -> Any:
-    """Actions (n, A) for standard normal noise (n, A)."""
-    policy: Any = network(params, seen)[0]
-    return policy.sample(noise)
+    return {number: executed[row] for row, number in enumerate(numbers)}

@@ -36,6 +36,7 @@ class OctoTrunk:
         if checkpoint.action_contract is None:
             raise CheckpointError(f"{source} does not say what its actions mean.")
         self.model, self.head_config = checkpoint.model, checkpoint.model.head
+        self.latent_size = self.model.readouts * self.model.width
         statistics = next(iter(checkpoint.statistics.values()))
         self.statistics, self.contract = Normalisation.of(statistics), checkpoint.action_contract
         self.weight_hash = checkpoint.weight_hash

@@ -8,8 +8,10 @@ from typing import Any
 from rldg.generalists.octo.runtime import prepare_jax
 from rldg.irevla.agent import LatentAgent, WholeAgent
 from rldg.irevla.config import IrevlaConfig
+from rldg.irevla.learner import OnlineLearner, PPOLearner
 from rldg.irevla.octo_trunk import OctoTrunk
 from rldg.irevla.online import COLLECTED, POLICY, learn_online
+from rldg.irevla.sacfd import SACfDAgent, SACfDLearner
 from rldg.irevla.supervised import stage_0, stage_2
 from rldg.irevla.vector import VectorEnv
 from rldg.resolve import IREVLA
@@ -52,9 +54,16 @@ def run(config: IrevlaConfig, out: Path, seed: int, make_envs: MakeEnvs, *, over
 
 def _online(config: IrevlaConfig, policy: Path, task: str, out: Path, seed: int, make_envs: MakeEnvs) -> dict[str, Any]:
     trunk = OctoTrunk(policy)
-    whole = config.method in ("ppo-replay", "scratch")
     envs = make_envs(task, config.online.environments)
     try:
-        return learn_online(WholeAgent(trunk) if whole else LatentAgent(trunk), envs, config.online, out, seed)
+        return learn_online(_learner(config, trunk, seed), envs, config.online, out, seed)
     finally:
         envs.close()
+
+
+def _learner(config: IrevlaConfig, trunk: OctoTrunk, seed: int) -> OnlineLearner:
+    if config.method in ("ppo-replay", "scratch"):
+        return PPOLearner(WholeAgent(trunk), config.online, seed)
+    if config.online.algorithm == "sacfd":
+        return SACfDLearner(SACfDAgent(trunk), config.online, seed)
+    return PPOLearner(LatentAgent(trunk), config.online, seed)

@@ -17,6 +17,7 @@ class Trunk(Protocol):
     """What reinforcement learning needs of a generalist."""
 
     head_config: TokenLearnerConfig
+    latent_size: int  # numbers of a latent, m * D
     head: Any  # weights of the trained action head, as a tree of arrays in the names of `TokenLearnerHead`
     statistics: Normalisation  # of actions
     contract: ActionContract
