@@ -5,11 +5,12 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from rldg.env.robot_env import RobotEnv
+from rldg.env.base import TaskEnv
+from rldg.env.make import make_env
 from rldg.env.types import Observation, StepInfo
 from rldg.errors import UsageError
 from rldg.rollout.loop import Place
-from rldg.tasks import load_station, load_task
+from rldg.tasks import load_station
 
 
 class Stepped(NamedTuple):
@@ -46,7 +47,7 @@ class VectorEnv(Place, Protocol):
 class SerialEnvs:
     """`VectorEnv` of environments in this process."""
 
-    def __init__(self, envs: list[RobotEnv]) -> None:
+    def __init__(self, envs: list[TaskEnv]) -> None:
         self._envs = envs
         self.task, self.station, self.camera_sizes = envs[0].task, envs[0].station, envs[0].camera_sizes
 
@@ -84,6 +85,6 @@ def environments(station: str = "sim") -> Callable[[str, int], SerialEnvs]:
     def make(task: str, count: int) -> SerialEnvs:
         if count > 1 and load_station(station).backend != "mujoco":
             raise UsageError("A physical station is one environment: set online.environments to 1.")
-        return SerialEnvs([RobotEnv(load_task(task), load_station(station)) for _ in range(count)])
+        return SerialEnvs([make_env(task, station) for _ in range(count)])
 
     return make
