@@ -17,7 +17,7 @@ from typing import Any
 import tyro
 
 from rldg.cli.output import table
-from rldg.irevla.ppo import PPOConfig
+from rldg.irevla.config import PPOConfig
 from rldg.stage import write_json
 
 

@@ -66,7 +66,7 @@ def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") ->
     published = source.startswith("hf://")
     if not published and not folder.is_dir():
         raise UnknownNameError("policy (a name, or the folder of a trained one)", text, (*NAMES, *DEVICES))
-    folder = _final(folder)
+    folder = final_policy(folder)
     if published or _is_generalist(folder):
         from rldg.generalists.openvla.source import is_openvla
 
@@ -125,7 +125,7 @@ def _device(text: str) -> Any:
     raise UnknownNameError("device", text, DEVICES)
 
 
-def _final(folder: Path) -> Path:
+def final_policy(folder: Path) -> Path:
     """Of a run of iRe-VLA, the folder of its last policy; any other folder as it is."""
     mark = folder / IREVLA
     if not mark.exists():

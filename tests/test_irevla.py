@@ -20,12 +20,11 @@ from rldg.generalists.octo.train import finetune
 from rldg.generalists.octo.weights import flat
 from rldg.irevla import learner, online
 from rldg.irevla.agent import LatentAgent, WholeAgent
-from rldg.irevla.config import Convergence, IrevlaConfig, OnlineConfig, SACfDConfig, read_config
+from rldg.irevla.config import Convergence, IrevlaConfig, OnlineConfig, PPOConfig, SACfDConfig, read_config
 from rldg.irevla.episodes import play
 from rldg.irevla.learner import PPOLearner
 from rldg.irevla.octo_trunk import OctoTrunk
 from rldg.irevla.online import COLLECTED, POLICY, learn_online
-from rldg.irevla.ppo import PPOConfig
 from rldg.irevla.run import run
 from rldg.irevla.sacfd import SACfDAgent, SACfDLearner
 from rldg.resolve import load_policy

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from rldg.errors import UsageError
 from rldg.irevla import ppo
-from rldg.irevla.config import Convergence
+from rldg.irevla.config import Convergence, PPOConfig
 from rldg.irevla.convergence import end
 from rldg.irevla.distributions import Categorical, Gaussian
 from rldg.irevla.gae import advantages
-from rldg.irevla.ppo import PPOConfig, Samples
+from rldg.irevla.ppo import Samples
 
 
 def test_advantages_by_hand() -> None:

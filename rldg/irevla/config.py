@@ -9,9 +9,43 @@ import yaml
 
 from rldg.errors import UsageError
 from rldg.generalists.octo.recipes import FinetuneConfig
-from rldg.irevla.ppo import PPOConfig
 
 Method = Literal["irevla", "sft", "ppo-replay", "freeze", "scratch"]
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """How PPO updates the policy."""
+
+    # Value of a reward one control step later.
+    discount: float = 0.99
+    # Lambda of the generalised advantage estimation.
+    trace: float = 0.95
+    # Passes over the steps of an iteration.
+    epochs: int = 10
+    # Steps per gradient.
+    minibatch: int = 256
+    # Adam's.
+    learning_rate: float = 3e-4
+    # Largest relative change of an action's probability that is rewarded.
+    clip: float = 0.2
+    # Largest change of a value that is rewarded; 0: any.
+    clip_value: float = 0.2
+    # Weight of the critic's loss.
+    value_weight: float = 0.5
+    # Weight of the entropy bonus.
+    entropy_weight: float = 0.0
+    # Largest norm of the gradient.
+    clip_gradient: float = 0.5
+    # Epochs end once the policy has moved so far (mean KL divergence); 0: never.
+    target_kl: float = 0.02
+    # Whether advantages have mean 0 and deviation 1 in each minibatch.
+    normalise: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuses what makes no sense."""
+        if min(self.epochs, self.minibatch) < 1 or not (0 <= self.discount <= 1 and 0 <= self.trace <= 1):
+            raise UsageError("PPO: epochs and minibatch count from 1; discount and trace lie between 0 and 1.")
 
 
 @dataclass(frozen=True)
@@ -88,6 +122,8 @@ class IrevlaConfig:
     method: Method = "irevla"
     # Checkpoint that stage 0 starts from, a folder or a hub id; random weights by default.
     init: str | None = None
+    # Run folder of a supervised training of such a model on the expert data, to go on from: stage 0 is then left out.
+    start: Path | None = None
     # Stage 0.
     supervised: FinetuneConfig = field(default_factory=lambda: FinetuneConfig(model="irevla-tiny"))
     # Stage 1.
@@ -103,6 +139,8 @@ class IrevlaConfig:
             raise UsageError("expert: name at least one data set.")
         if self.method != "sft" and not self.tasks:
             raise UsageError(f"tasks: the method {self.method} needs at least one task.")
+        if self.start and (self.init or self.method == "scratch"):
+            raise UsageError("start takes the place of stage 0, of which init and the method scratch speak.")
         if len(set(self.tasks)) < len(self.tasks):
             raise UsageError("tasks: each can be named once.")
 

@@ -6,7 +6,6 @@ policy has moved too far.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -15,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from rldg.errors import UsageError
+from rldg.irevla.config import PPOConfig
 from rldg.irevla.distributions import Distribution
 
 Params = Any
@@ -27,41 +26,6 @@ class Network(Protocol):
     def __call__(self, params: Params, seen: Any) -> tuple[Distribution, jax.Array]:
         """What the policy draws from and the values (n,), for inputs `seen`, a tree of arrays (n, ...)."""
         ...
-
-
-@dataclass(frozen=True)
-class PPOConfig:
-    """How the policy is updated."""
-
-    # Value of a reward one control step later.
-    discount: float = 0.99
-    # Lambda of the generalised advantage estimation.
-    trace: float = 0.95
-    # Passes over the steps of an iteration.
-    epochs: int = 10
-    # Steps per gradient.
-    minibatch: int = 256
-    # Adam's.
-    learning_rate: float = 3e-4
-    # Largest relative change of an action's probability that is rewarded.
-    clip: float = 0.2
-    # Largest change of a value that is rewarded; 0: any.
-    clip_value: float = 0.2
-    # Weight of the critic's loss.
-    value_weight: float = 0.5
-    # Weight of the entropy bonus.
-    entropy_weight: float = 0.0
-    # Largest norm of the gradient.
-    clip_gradient: float = 0.5
-    # Epochs end once the policy has moved so far (mean KL divergence); 0: never.
-    target_kl: float = 0.02
-    # Whether advantages have mean 0 and deviation 1 in each minibatch.
-    normalise: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuses what makes no sense."""
-        if min(self.epochs, self.minibatch) < 1 or not (0 <= self.discount <= 1 and 0 <= self.trace <= 1):
-            raise UsageError("PPO: epochs and minibatch count from 1; discount and trace lie between 0 and 1.")
 
 
 class Samples(NamedTuple):

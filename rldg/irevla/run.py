@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rldg.generalists.octo.checkpoint import load_checkpoint
 from rldg.generalists.octo.runtime import prepare_jax
 from rldg.irevla.agent import LatentAgent, WholeAgent
 from rldg.irevla.config import IrevlaConfig
@@ -14,7 +15,7 @@ from rldg.irevla.online import COLLECTED, POLICY, learn_online
 from rldg.irevla.sacfd import SACfDAgent, SACfDLearner
 from rldg.irevla.supervised import stage_0, stage_2
 from rldg.irevla.vector import VectorEnv
-from rldg.resolve import IREVLA
+from rldg.resolve import IREVLA, final_policy
 from rldg.stage import file_hash, stage, write_json
 
 MakeEnvs = Callable[[str, int], VectorEnv]  # a task's name and how many environments
@@ -23,7 +24,7 @@ MakeEnvs = Callable[[str, int], VectorEnv]  # a task's name and how many environ
 def run(config: IrevlaConfig, out: Path, seed: int, make_envs: MakeEnvs, *, overwrite: bool = False) -> dict[str, Any]:
     """Carries out every stage in `out`, or what is missing of them after a kill, and returns what came of each task.
 
-    `out` holds `stage_0`, and for each task `NN_TASK/online` and `NN_TASK/supervised`, each a run folder of its own.
+    `out` holds `stage_0` (unless there is a `start`), and for each task `NN_TASK/online` and `NN_TASK/supervised`, each a run folder of its own.
     `out` as a whole is the policy of the last one.
 
     Raises:
@@ -32,11 +33,13 @@ def run(config: IrevlaConfig, out: Path, seed: int, make_envs: MakeEnvs, *, over
     """
     prepare_jax(config.supervised.cpu_threads)
     inputs = {f"expert_{number}": file_hash(folder) for number, folder in enumerate(config.expert)}
+    if config.start:
+        inputs["start"] = load_checkpoint(final_policy(config.start)).weight_hash
     identity = {"config": asdict(config)}
     with stage(out, "irevla run", identity, seed=seed, inputs=inputs, overwrite=overwrite) as current:
         if current.finished:
             return current.result
-        policy = stage_0(config, out / "stage_0", seed)
+        policy = final_policy(config.start) if config.start else stage_0(config, out / "stage_0", seed)
         collected: list[Path] = []
         results = []
         for number, task in enumerate(config.tasks if config.method != "sft" else (), start=1):
@@ -47,8 +50,9 @@ def run(config: IrevlaConfig, out: Path, seed: int, make_envs: MakeEnvs, *, over
             policy = folder / "online" / POLICY
             if config.method != "scratch":
                 policy = stage_2(config, policy, collected, folder / "supervised", seed)
-        write_json(out / IREVLA, {"policy": str(policy.relative_to(out))})
-        current.result = {"policy": str(policy.relative_to(out)), "tasks": results}
+        place = str(policy.relative_to(out)) if policy.is_relative_to(out) else str(policy.resolve())
+        write_json(out / IREVLA, {"policy": place})
+        current.result = {"policy": place, "tasks": results}
         return current.result
 
 

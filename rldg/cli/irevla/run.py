@@ -25,6 +25,8 @@ class Args:
     seed: int = 0
     # irevla, or a baseline, instead of what the file says.
     method: Literal["irevla", "sft", "ppo-replay", "freeze", "scratch"] | None = None
+    # Run folder of a stage 0 to go on from, instead of what the file says.
+    start: Path | None = None
     # Where stage 1 takes place: a station's name, or the path of its YAML (docs/station.md).
     station: str = "sim"
     # Replace what another configuration left in the run folder.
@@ -42,6 +44,8 @@ def main(args: Args) -> int:
     config = read_config(args.config)
     if args.method:
         config = replace(config, method=args.method)
+    if args.start:
+        config = replace(config, start=args.start)
     result = run(config, args.out, args.seed, environments(args.station), overwrite=args.overwrite)
     rows = [
         (one["task"], one["iterations"], one["env_steps"], one["collected"], f"{one['success']:.0%}", one["ended"])
