@@ -1,5 +1,6 @@
 """A point robot that sees itself: one small picture in which a spot shows where its target is. For tests of iRe-VLA."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,8 @@ import numpy as np
 from rldg import geometry
 from rldg.data.writer import DatasetWriter
 from rldg.env.robot_env import RobotEnv
-from rldg.env.types import Observation
-from rldg.irevla.vector import SerialEnvs
+from rldg.env.types import Observation, StepInfo
+from rldg.env.vector import Stepped
 from rldg.policies.base import Policy, PolicyMetadata
 from rldg.rollout import rollout
 from rldg.tasks.task import Task
@@ -54,6 +55,29 @@ def seeing_task() -> Task:
 
 def seeing_env() -> RobotEnv:
     return RobotEnv(seeing_task(), cameras=True, robot=SeeingRobot())
+
+
+class SerialEnvs:
+    """Stands for a `VectorEnv` of environments that no worker could make anew."""
+
+    def __init__(self, envs: list[RobotEnv]) -> None:
+        self.envs = envs
+        self.task, self.station, self.camera_sizes = envs[0].task, envs[0].station, envs[0].camera_sizes
+
+    @property
+    def count(self) -> int:
+        return len(self.envs)
+
+    def reset(self, seeds: Mapping[int, int]) -> dict[int, tuple[Observation, StepInfo]]:
+        begun = {number: self.envs[number].reset(seed=seed) for number, seed in seeds.items()}
+        return {number: (observation, info["step"]) for number, (observation, info) in begun.items()}
+
+    def step(self, actions: Mapping[int, np.ndarray]) -> dict[int, Stepped]:
+        done = {number: self.envs[number].step(action) for number, action in actions.items()}
+        return {number: Stepped(*rest, info["step"]) for number, (*rest, info) in done.items()}  # pyright: ignore
+
+    def close(self) -> None:
+        pass
 
 
 def seeing_envs(task: str, count: int) -> SerialEnvs:

@@ -165,7 +165,7 @@ def test_sacfd_learns_on_latents_and_leaves_the_generalist_to_stage_2(start: Pat
     # A step's latent is that of the demonstrations and of the online half alike: flat, float32.
     with pytest.raises(TrainingError, match="demonstrations"):
         short = seeing_envs("seeing", 3)
-        for env in short._envs:
+        for env in short.envs:
             env.task = env.task.model_copy(update={"horizon": 1})
         learn_online(SACfDLearner(SACfDAgent(OctoTrunk(start)), SACFD, 0), short, SACFD, tmp_path / "never", seed=0)
 
@@ -183,6 +183,7 @@ def _run_and_die(expert: Path, out: Path, at: int) -> None:
     run(config(expert), out, 0, seeing_envs)
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_very_weights_of_an_uninterrupted_one(expert: Path, tmp_path: Path) -> None:
     whole = run(config(expert), tmp_path / "whole", 0, seeing_envs)
     process = multiprocessing.get_context("spawn").Process(target=_run_and_die, args=(expert, tmp_path / "killed", 2))
@@ -204,6 +205,7 @@ def test_a_killed_run_ends_with_the_very_weights_of_an_uninterrupted_one(expert:
         run(config(expert, method="freeze"), tmp_path / "whole", 0, seeing_envs)
 
 
+@pytest.mark.slow
 def test_baselines_do_what_they_are_called(expert: Path, tmp_path: Path) -> None:
     quick = replace(ONLINE, convergence=replace(ONLINE.convergence, iterations=1))
     arms = {}

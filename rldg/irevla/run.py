@@ -22,10 +22,10 @@ MakeEnvs = Callable[[str, int], VectorEnv]  # a task's name and how many environ
 
 
 def run(config: IrevlaConfig, out: Path, seed: int, make_envs: MakeEnvs, *, overwrite: bool = False) -> dict[str, Any]:
-    """Carries out every stage in `out`, or what is missing of them after a kill, and returns what came of each task.
+    """Carries out the stages in `out`, or what is missing of them, and returns what came of each task.
 
-    `out` holds `stage_0` (unless there is a `start`), and for each task `NN_TASK/online` and `NN_TASK/supervised`, each a run folder of its own.
-    `out` as a whole is the policy of the last one.
+    `out` holds `stage_0` (unless there is a `start`), and for each task `NN_TASK/online` and `NN_TASK/supervised`, each
+    a run folder of its own. `out` as a whole is the policy of the last one.
 
     Raises:
         StageError: `out` holds another run.

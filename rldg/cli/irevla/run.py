@@ -29,6 +29,8 @@ class Args:
     start: Path | None = None
     # Where stage 1 takes place: a station's name, or the path of its YAML (docs/station.md).
     station: str = "sim"
+    # Processes that share the environments; 0 for one per processor. What comes out is the same for any number.
+    workers: int = 1
     # Replace what another configuration left in the run folder.
     overwrite: bool = False
     # Print one JSON line last on standard output.
@@ -46,7 +48,7 @@ def main(args: Args) -> int:
         config = replace(config, method=args.method)
     if args.start:
         config = replace(config, start=args.start)
-    result = run(config, args.out, args.seed, environments(args.station), overwrite=args.overwrite)
+    result = run(config, args.out, args.seed, environments(args.station, args.workers), overwrite=args.overwrite)
     rows = [
         (one["task"], one["iterations"], one["env_steps"], one["collected"], f"{one['success']:.0%}", one["ended"])
         for one in result["tasks"]
