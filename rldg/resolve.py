@@ -1,10 +1,11 @@
 """From what a user types for a policy to the policy."""
 
+import json
 from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
-from rldg.errors import UnknownNameError, UsageError
+from rldg.errors import CheckpointError, UnknownNameError, UsageError
 from rldg.policies.base import Policy
 
 NAMES = ("expert", "teleoperator", "teleoperator:average", "teleoperator:clumsy")
@@ -15,6 +16,7 @@ SLOTS = {"primary", "wrist"}  # which camera of the task a generalist's picture 
 DEVICES = ("spacemouse", "gamepad", "keyboard", "browser")
 BROWSER = {"host": str, "port": int}
 REMOTE = {"connect": float, "answer": float, "keys": Path}  # of policy servers: see `rldg.policies.remote`
+IREVLA = "irevla.json"  # in the run folder of iRe-VLA, whose last policy it names
 SERVERS = ("ws://", "wss://")
 
 
@@ -64,6 +66,7 @@ def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") ->
     published = source.startswith("hf://")
     if not published and not folder.is_dir():
         raise UnknownNameError("policy (a name, or the folder of a trained one)", text, (*NAMES, *DEVICES))
+    folder = final_policy(folder)
     if published or _is_generalist(folder):
         from rldg.generalists.openvla.source import is_openvla
 
@@ -120,6 +123,17 @@ def _device(text: str) -> Any:
 
             return Page(**options)
     raise UnknownNameError("device", text, DEVICES)
+
+
+def final_policy(folder: Path) -> Path:
+    """Of a run of iRe-VLA, the folder of its last policy; any other folder as it is."""
+    mark = folder / IREVLA
+    if not mark.exists():
+        return folder
+    try:
+        return folder / json.loads(mark.read_text(encoding="utf-8"))["policy"]
+    except (ValueError, KeyError, TypeError):
+        raise CheckpointError(f"{mark} does not say which policy is the last; run it again.") from None
 
 
 def _refuse(options: dict[str, Any], kind: str, foreign: Set[str]) -> None:

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "specialists": {"tasks", "env", "policies", "rollout"},
     "data": {"tasks", "env", "rollout"},
     "generalists": {"tasks", "env", "policies", "data"},
-    "irevla": {"tasks", "env", "policies", "rollout", "data", "generalists"},
+    "irevla": {"tasks", "env", "policies", "rollout", "specialists", "data", "generalists"},
     "evaluation": {"tasks", "env", "policies", "rollout", "data"},
     "classifiers": {"tasks", "robots", "env", "policies", "rollout", "specialists", "data", "evaluation"},
     "serving": {"tasks", "sim", "robots", "env", "policies", "rollout", "data"},

@@ -27,6 +27,7 @@ VERBS = {
     "collect": "roll a policy out and write its episodes as an RLDS data set",
     "data": "inspect data sets",
     "finetune": "fine-tune a generalist on data sets",
+    "irevla": "improve a generalist by reinforcement and supervised learning in turns",
     "evaluate": "run a policy on locked scenes: success, cycle time, failures, videos",
     "compare": "compare two evaluations of the same scenes: the paired difference and its interval",
     "report": "write one self-contained HTML page about a folder of runs",

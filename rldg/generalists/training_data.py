@@ -39,10 +39,11 @@ def open_data(
     seed: int,
     normalisation: Mode = "normal",
     state: bool = False,
+    statistics: dict[str, Any] | None = None,
 ) -> TrainingData:
     """The steps of the successful episodes of all `folders`; whole episodes are held out, drawn from the seed.
 
-    Actions, and states if asked for, are normalised by the statistics of all that is trained on.
+    Actions, and states if asked for, are normalised by the statistics of all that is trained on, or by those given.
 
     Args:
         folders: of the data sets.
@@ -51,6 +52,7 @@ def open_data(
         seed: of the draw.
         normalisation: of actions and states; see `Normalisation`.
         state: whether the state is read.
+        statistics: to normalise by.
 
     Raises `DatasetError` if a camera is missing, the actions have different meanings, or nothing is left to train on.
     """
@@ -61,7 +63,7 @@ def open_data(
     training, validation = _selected(datasets, ~held), _selected(datasets, held)
     if not training:
         raise DatasetError(f"{', '.join(map(str, folders))}: no successful episode is left to train on.")
-    statistics = compute_statistics([e for dataset in training for e in _numbers(dataset)])
+    statistics = statistics or compute_statistics([e for dataset in training for e in _numbers(dataset)])
 
     def source(dataset: Dataset) -> StepSource:
         return StepSource(

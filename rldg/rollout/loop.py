@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from rldg.errors import ContractError
 from rldg.policies.base import Policy
 from rldg.rollout.episode import Episode, EpisodeMetadata
 from rldg.stage import code_version
+from rldg.tasks.station import Station
+from rldg.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -114,15 +116,41 @@ def rollout(
             done = terminated or truncated
             if done:
                 break
-    episode = _episode(env, policy, seed, instruction, episode_id, operator, transitions)
+    episode = recorded_episode(env, policy, seed, transitions, instruction, episode_id, operator)
     for subscriber in subscribers:
         subscriber.end(episode)
     return episode
 
 
-def _episode(
-    env: TaskEnv, policy: Policy, seed: int, instruction: str, episode_id: str, operator: str, steps: list[Transition]
+class Place(Protocol):
+    """Where an episode took place: an environment, or several of one kind."""
+
+    @property
+    def task(self) -> Task:
+        """What was to be done."""
+        ...
+
+    @property
+    def station(self) -> Station:
+        """Where."""
+        ...
+
+    @property
+    def camera_sizes(self) -> dict[str, int]:
+        """Camera -> pixels of its square pictures."""
+        ...
+
+
+def recorded_episode(
+    env: Place,
+    policy: Policy,
+    seed: int,
+    steps: Sequence[Transition],
+    instruction: str = "",
+    episode_id: str = "",
+    operator: str = "",
 ) -> Episode:
+    """What `rollout` gives back, of the steps that `policy` took from the scene of `seed` to the end of the episode."""
     last = steps[-1]
     metadata = EpisodeMetadata(
         episode_id=episode_id or f"{env.task.name}-{seed}",
@@ -153,7 +181,7 @@ def _episode(
     raw = {name: np.stack([s.before.raw_state[name] for s in steps]) for name in last.before.raw_state}
     return Episode(
         metadata=metadata,
-        instruction=instruction,
+        instruction=instruction or env.task.instruction,
         raw_state=raw,
         **stacked,
         action=np.stack([s.after.action for s in steps]),
@@ -166,7 +194,7 @@ def _episode(
     )
 
 
-def _camera_settings(env: TaskEnv, name: str) -> dict[str, Any]:
+def _camera_settings(env: Place, name: str) -> dict[str, Any]:
     """What the task and the station say of a camera."""
     mount = env.station.cameras.get(name)
     return env.task.cameras[name].model_dump(mode="json") | (mount.model_dump(mode="json") if mount else {})

@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from rldg.generalists.octo.config import ContinuousConfig, DiffusionConfig, DiscreteConfig, HeadConfig, LowdimConfig
+from rldg.generalists.octo.config import (
+    ContinuousConfig,
+    DiffusionConfig,
+    DiscreteConfig,
+    HeadConfig,
+    LowdimConfig,
+    TokenLearnerConfig,
+)
 from rldg.generalists.octo.surgery import Surgery
 
 HEADS: dict[str, HeadConfig] = {
@@ -11,6 +18,7 @@ HEADS: dict[str, HeadConfig] = {
     "l1": ContinuousConfig(loss="l1"),
     "mse": ContinuousConfig(loss="mse"),
     "discrete": DiscreteConfig(),
+    "token_learner": TokenLearnerConfig(),
 }
 
 
@@ -21,7 +29,7 @@ class Changes:
     # Slots of cameras that the new data does not fill, such as wrist.
     drop: tuple[str, ...] = ()
     # A new action head, from random weights.
-    head: Literal["diffusion", "l1", "mse", "discrete"] | None = None
+    head: Literal["diffusion", "l1", "mse", "discrete", "token_learner"] | None = None
     # Actions per chunk.
     action_horizon: int | None = None
     # Numbers per action.

@@ -149,7 +149,19 @@ class DiscreteConfig:
     bin_type: Literal["uniform", "normal"] = "uniform"
 
 
-HeadConfig = DiffusionConfig | ContinuousConfig | DiscreteConfig
+@dataclass(frozen=True, config=_STRICT)
+class TokenLearnerConfig:
+    """iRe-VLA's head: the readout tokens pooled by learned weights, then an MLP that predicts actions directly."""
+
+    kind: Literal["token_learner"] = "token_learner"
+    action_dim: int = 7
+    action_horizon: int = 1
+    tokens: int = 4  # readout tokens that it pools
+    hidden: tuple[int, ...] = (128, 128)  # widths of the MLP
+    max_action: float = 5.0  # predictions are squashed into +- this
+
+
+HeadConfig = DiffusionConfig | ContinuousConfig | DiscreteConfig | TokenLearnerConfig
 
 
 @dataclass(frozen=True, config=_STRICT)

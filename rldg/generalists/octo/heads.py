@@ -11,10 +11,17 @@ import jax
 import numpy as np
 
 from rldg.generalists.octo import diffusion, discrete
-from rldg.generalists.octo.config import ContinuousConfig, DiffusionConfig, HeadConfig
+from rldg.generalists.octo.config import (
+    ContinuousConfig,
+    DiffusionConfig,
+    DiscreteConfig,
+    HeadConfig,
+    TokenLearnerConfig,
+)
 from rldg.generalists.octo.continuous import ContinuousActionHead
+from rldg.generalists.octo.token_learner import TokenLearnerHead
 
-ActionHead = diffusion.DiffusionActionHead | ContinuousActionHead | discrete.DiscreteActionHead
+ActionHead = diffusion.DiffusionActionHead | ContinuousActionHead | discrete.DiscreteActionHead | TokenLearnerHead
 Draws = dict[str, Any]
 
 
@@ -24,6 +31,8 @@ def make_head(config: HeadConfig, name: str | None = None) -> ActionHead:
         return diffusion.DiffusionActionHead(config, name=name)
     if isinstance(config, ContinuousConfig):
         return ContinuousActionHead(config, name=name)
+    if isinstance(config, TokenLearnerConfig):
+        return TokenLearnerHead(config, name=name)
     return discrete.DiscreteActionHead(config, name=name)
 
 
@@ -36,7 +45,7 @@ def sample_draws(config: HeadConfig, shape: tuple[int, ...], rng: np.random.Gene
     """What a sample of shape (..., B, W) draws; the greedy action if `rng` is None."""
     if isinstance(config, DiffusionConfig):
         return diffusion.sample_draws(config, shape, rng)
-    return {} if isinstance(config, ContinuousConfig) else discrete.sample_draws(config, shape, rng)
+    return discrete.sample_draws(config, shape, rng) if isinstance(config, DiscreteConfig) else {}
 
 
 def joined_draws(draws: Sequence[Draws]) -> Draws:

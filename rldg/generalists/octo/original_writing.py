@@ -11,6 +11,7 @@ from rldg.generalists.octo.config import (
     ImageConfig,
     ModelConfig,
     StemConfig,
+    TokenLearnerConfig,
 )
 from rldg.generalists.octo.original_names import COMPONENTS, HEADS, LOWDIM, POOLING, STEMS, Classes
 
@@ -28,6 +29,8 @@ def only_in_rldg(model: ModelConfig) -> list[str]:
             found.append(f"the stem of '{image.name}': {stem.module}")
     if isinstance(model.head, DiffusionConfig) and model.head.clip != "sample":
         found.append(f"the diffusion head's clipping of the {model.head.clip}")
+    if isinstance(model.head, TokenLearnerConfig):
+        found.append("the token learner's head")
     return found
 
 
@@ -111,4 +114,6 @@ def _head_spec(head: HeadConfig) -> dict[str, Any]:
             name = "L1ActionHead" if head.loss == "l1" else "MSEActionHead"
         case DiscreteConfig():
             name = "DiscreteActionHead"
+        case TokenLearnerConfig():
+            raise ValueError("only in rldg")
     return _spec("action_heads", name, HEADS, head, readout_key="readout_action")

@@ -1,7 +1,7 @@
 """`OctoPolicy`: a trained Octo as a policy."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +9,21 @@ import jax
 import numpy as np
 
 from rldg.data.normalisation import Normalisation
-from rldg.env.types import STATE_PARTS, ActionContract, Observation
-from rldg.errors import CheckpointError, UnknownNameError, UsageError
+from rldg.env.types import ActionContract, Observation
+from rldg.errors import CheckpointError
 from rldg.generalists.chunks import ChunkExecution, RecedingHorizon
 from rldg.generalists.octo.checkpoint import Checkpoint, load_checkpoint
 from rldg.generalists.octo.heads import Draws, joined_draws, sample_draws
 from rldg.generalists.octo.history import History
+from rldg.generalists.octo.inputs import Images, Inputs
 from rldg.generalists.octo.model import OctoModule
 from rldg.generalists.octo.runtime import prepare_jax
-from rldg.generalists.octo.t5 import encode
-from rldg.generalists.octo.tokenizer import text_tokenizer
 from rldg.policies.base import Policy, PolicyMetadata
 from rldg.policies.merged import Merged
 from rldg.tasks.task import Task
 
 _SMALL = 2**24  # bytes of weights
 
-Images = Mapping[str, np.ndarray]  # camera -> (H, W, 3) uint8 RGB
 Ask = tuple[dict[str, Any], dict[str, Any], Draws]  # observation, task, draws, each of a batch of one
 
 
@@ -63,16 +61,12 @@ class OctoPolicy(Policy):
                 f"The checkpoint has no statistics of '{key}'; it has {sorted(checkpoint.statistics)}."
             )
         statistics, model = checkpoint.statistics[key], checkpoint.model
-        slots = {image.name: image.camera for image in model.images}
-        for slot in cameras or {}:
-            if slot not in slots:
-                raise UnknownNameError("picture of the model", slot, slots)
-        self._cameras = slots | dict(cameras or {})
+        self._inputs = Inputs(checkpoint, statistics, cameras)
         self.stochastic = stochastic
         self.metadata = PolicyMetadata(
             kind="octo",
             action_contract=checkpoint.action_contract,
-            image_sizes={self._cameras[slot]: checkpoint.image_sizes[camera] for slot, camera in slots.items()},
+            image_sizes=self._inputs.image_sizes,
             statistics_key=key,
             weight_hash=checkpoint.weight_hash,
             checkpoint_step=checkpoint.step,
@@ -81,11 +75,8 @@ class OctoPolicy(Policy):
         self._model = model
         self._contract = checkpoint.action_contract
         self._statistics = Normalisation.of(statistics)
-        self._proprio = Normalisation.of(statistics, "proprio") if model.lowdim and "proprio" in statistics else None
-        self._transforms = checkpoint.images
         self._execution = execution or RecedingHorizon()
         self._history = History(model.window)
-        self._language = _language(checkpoint)
         self._params = jax.device_put(_without_t5(checkpoint.params))
         # With statistics of fewer dimensions than the model has, the last ones were padding in training.
         dimensions = len(self._statistics.mask)
@@ -115,7 +106,7 @@ class OctoPolicy(Policy):
         for camera, size in self.metadata.image_sizes.items():
             pictures[camera] = np.zeros((size or 1, size or 1, 3), np.uint8)
         one._begin("", None, 0)
-        one._history.append(self._frame(pictures, self._proprio and np.zeros(len(self._proprio.offset), np.float32)))
+        one._history.append(self._inputs.frame(pictures, self._inputs.no_proprio))
         ask = (one._history.observation(), one._task, sample_draws(self._model.head, (1, 1), None))
         largest = min(sessions, self._chunk.most)
         for size in {1, *(2**power for power in range(largest.bit_length())), largest}:
@@ -124,8 +115,8 @@ class OctoPolicy(Policy):
     def act(self, observation: Observation) -> np.ndarray:
         """One normalised action (1, 7), so that the policy sees every observation."""
         assert self._contract is not None, "reset() comes first"
-        state = np.concatenate([observation["state"][part] for part in STATE_PARTS]) if self._proprio else None
-        self._history.append(self._frame(observation["images"], state))
+        state = self._inputs.proprio(observation["state"])
+        self._history.append(self._inputs.frame(observation["images"], state))
         action = self._execution(lambda: self._actions(self._history.observation(), self.stochastic))
         return self._contract.to_normalized(action)[None]
 
@@ -152,29 +143,12 @@ class OctoPolicy(Policy):
         """
         self._begin(instruction, goal, seed or 0)
         alone = History(1)
-        alone.append(self._frame(images, proprio))
+        alone.append(self._inputs.frame(images, proprio))
         return self._actions(alone.observation(), seed is not None)
 
     def _begin(self, instruction: str, goal: Images | None, seed: int) -> None:
-        self._task = {"pad_mask_dict": {"language_instruction": np.array([bool(instruction)])}}
-        if self._language is not None:
-            self._task["language_instruction"] = self._language(instruction)
-        for image in self._model.images if goal else ():
-            if not image.goal:
-                raise UsageError(f"The model's images of '{image.camera}' take no goal beside them.")
-            if goal and self._cameras[image.name] in goal:
-                picture = goal[self._cameras[image.name]]
-                self._task[f"image_{image.name}"] = self._transforms[image.name](picture)[None]
+        self._task = self._inputs.task(instruction, goal)
         self._generator = np.random.default_rng([seed, 3])  # not the stream that draws the scene
-
-    def _frame(self, images: Images, proprio: np.ndarray | None) -> dict[str, np.ndarray]:
-        found = {f"image_{slot}": self._transforms[slot](images[camera]) for slot, camera in self._cameras.items()}
-        if proprio is not None:
-            if self._proprio is None or len(proprio) != len(self._proprio.offset):
-                wanted = "no state" if self._proprio is None else f"a state of {len(self._proprio.offset)} numbers"
-                raise UsageError(f"The model reads {wanted}; got {len(proprio)} numbers.")
-            found["proprio"] = self._proprio.normalise(proprio)
-        return found
 
     def _actions(self, observation: dict[str, Any], stochastic: bool) -> np.ndarray:
         draws = sample_draws(self._model.head, (1, 1), self._generator if stochastic else None)
@@ -203,20 +177,6 @@ def _without_t5(params: Any) -> Any:
     if tokenizer.pop("hf_model", None) is not None:
         transformer["task_tokenizers_language"] = tokenizer
     return {**params, "octo_transformer": transformer}
-
-
-def _language(checkpoint: Checkpoint) -> Callable[[str], Any] | None:
-    """From an instruction to what the model is given of it: embeddings of a T5, or token ids."""
-    config = checkpoint.model.language
-    if config is None:
-        return None
-    tokenizer = text_tokenizer(config, checkpoint.folder)
-    if config.t5 is None:
-        return lambda text: tokenizer([text])
-    t5 = config.t5
-    weights = jax.device_put(checkpoint.params["octo_transformer"]["task_tokenizers_language"]["hf_model"])
-    read = jax.jit(lambda weights, tokens: encode(weights, t5, tokens["input_ids"], tokens["attention_mask"]))
-    return lambda text: read(weights, tokenizer([text]))
 
 
 def load_octo(

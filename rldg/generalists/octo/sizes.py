@@ -1,5 +1,7 @@
 """The sizes of Octo: the published ones, and `octo-tiny`, which trains from scratch on one CPU core."""
 
+from dataclasses import replace
+
 from rldg.errors import UnknownNameError
 from rldg.generalists.octo.config import (
     DiffusionConfig,
@@ -7,6 +9,7 @@ from rldg.generalists.octo.config import (
     LanguageConfig,
     ModelConfig,
     StemConfig,
+    TokenLearnerConfig,
     TransformerConfig,
 )
 
@@ -70,6 +73,12 @@ MODELS: dict[str, ModelConfig] = {
     "octo-base-1.5": ModelConfig(
         images=(_PRIMARY, _WRIST), width=768, transformer=TransformerConfig(mlp_dim=3072, num_attention_heads=12)
     ),
+}
+
+# With iRe-VLA's head: the trunk of the same size, several readout tokens, actions by mean squared error.
+MODELS |= {
+    "irevla-tiny": replace(MODELS["octo-tiny"], head=TokenLearnerConfig(), readouts=4),
+    "irevla-debug": replace(MODELS["octo-debug"], head=TokenLearnerConfig(tokens=2, hidden=(16,)), readouts=2),
 }
 
 

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from rldg.errors import CheckpointError, UnknownNameError
-from rldg.generalists.octo.config import DiscreteConfig, HeadConfig, ImageConfig, LowdimConfig, ModelConfig
+from rldg.generalists.octo.config import (
+    DiscreteConfig,
+    HeadConfig,
+    ImageConfig,
+    LowdimConfig,
+    ModelConfig,
+    TokenLearnerConfig,
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,9 @@ class Surgery:
 
 
 def _readouts(head: HeadConfig, model: ModelConfig) -> int:
-    """A discrete head without pooling reads one token per group of numbers that it predicts."""
+    """A discrete head without pooling reads one token per group of numbers; a token learner says how many it pools."""
+    if isinstance(head, TokenLearnerConfig):
+        return head.tokens
     if not isinstance(head, DiscreteConfig) or head.pooling == "attention":
         return model.readouts
     groups = {"": 1, "action_horizon": head.action_horizon}

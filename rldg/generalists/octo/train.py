@@ -6,7 +6,13 @@ from typing import Any
 from rldg.data.statistics import save_statistics
 from rldg.errors import UsageError
 from rldg.generalists.octo.batches import open_data
-from rldg.generalists.octo.checkpoint import STATE, STATISTICS, load_checkpoint, write_description
+from rldg.generalists.octo.checkpoint import (
+    STATE,
+    STATISTICS,
+    Checkpoint,
+    load_checkpoint,
+    write_description,
+)
 from rldg.generalists.octo.config import to_json
 from rldg.generalists.octo.images import image_transform
 from rldg.generalists.octo.learner import Learner
@@ -35,6 +41,7 @@ def finetune(
     on_checkpoint: OnCheckpoint | None = None,
     wandb: str = "",
     distributed: bool = False,
+    keep_statistics: bool = False,
 ) -> dict[str, Any]:
     """Trains in the run folder `out`, continues an unfinished training there, or returns a finished one's result.
 
@@ -52,6 +59,8 @@ def finetune(
         on_checkpoint: called after each checkpoint, such as to try it in simulation; what it returns is logged.
         wandb: project of Weights & Biases to log to as well.
         distributed: whether this process is one of several that train together; see `join_hosts`.
+        keep_statistics: whether to normalise by the statistics of `init` instead of the data's, so that a trained head
+            keeps its meaning.
 
     Raises:
         StageError: `out` holds another configuration or is in use.
@@ -67,6 +76,7 @@ def finetune(
     mesh = make_mesh(config.fsdp)
     check_batch(mesh, config.batch_size, config.accumulate)
     given = load_checkpoint(init) if init else None
+    statistics = _only_statistics(given) if keep_statistics else None
     model = config.changes.surgery.apply(given.model if given else model_config(config.model))
     for image in model.images:
         image_transform(image, config)  # to complain of its options before anything is written
@@ -77,10 +87,10 @@ def finetune(
         {"init": given.weight_hash} if given else {}
     )
     what = {name: value for name, value in to_json(config).items() if name not in MACHINE}
-    configuration = {"config": what, "model": to_json(model)}
+    configuration = {"config": what, "model": to_json(model)} | ({"statistics": statistics} if statistics else {})
     with training_stage("octo", out, configuration, seed, inputs, overwrite=overwrite, leads=leads()) as run:
         if not agreed(run.finished):
-            found = open_data(data, model, validation_share=config.validation_share, seed=seed)
+            found = open_data(data, model, validation_share=config.validation_share, seed=seed, statistics=statistics)
             if leads():
                 write_description(
                     out,
@@ -102,3 +112,9 @@ def finetune(
             if leads():
                 (out / STATE).unlink()
         return run.result
+
+
+def _only_statistics(given: Checkpoint | None) -> dict[str, Any]:
+    if given is None or len(given.statistics) != 1:
+        raise UsageError("keep_statistics needs a checkpoint (init) with the statistics of one data set.")
+    return next(iter(given.statistics.values()))
