@@ -74,9 +74,11 @@ def curves(plan: Plan, name: Generalist, kind: str) -> list[Cell]:
 
 def cells(plan: Plan) -> list[Cell]:
     """All cells that are read here."""
-    arms = [(name, kind) for name in plan.generalists for kind in ARMS]
-    found = [cell for one in arms for cell in (*arm_evaluations(plan, *one), *curves(plan, *one))]
-    return specialist_evaluations(plan) + found
+    found = specialist_evaluations(plan)
+    for name in plan.generalists:
+        for kind in ARMS:
+            found += arm_evaluations(plan, name, kind) + curves(plan, name, kind)
+    return found
 
 
 def findings(plan: Plan) -> Findings:

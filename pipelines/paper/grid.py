@@ -1,6 +1,7 @@
 """Runs a grid of cells: each as soon as the cells that it needs are there, as many side by side as there are lanes."""
 
 import math
+import multiprocessing
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
@@ -12,7 +13,7 @@ from pipelines.verbs import PipelineError
 from rldg.engines import Engine, InProcess
 from rldg.errors import RldgError
 from rldg.stage import locked
-from rldg.workers import map_episodes
+from rldg.workers import Crew
 
 LOOK_SECONDS = 2.0  # between looks at the clock, for the forecast
 
@@ -38,7 +39,7 @@ def run_grid(root: Path, cells: Iterable[Cell], lanes: int, engine: Engine | Non
         root: folder of the cells; one process at a time works in it.
         cells: what is wanted.
         lanes: cells that run side by side.
-        engine: where each runs; by default in a process of this machine.
+        engine: where each runs, one at a time; by default each in a process of this machine.
 
     Raises:
         PipelineError: when cells failed, after all others have ended; it names them and their logs.
@@ -47,29 +48,27 @@ def run_grid(root: Path, cells: Iterable[Cell], lanes: int, engine: Engine | Non
     root.mkdir(parents=True, exist_ok=True)
     with locked(root):
         todo = unfinished(cells)
-        with Progress(root, list(todo.values()), lanes) as progress, ThreadPoolExecutor(lanes) as pool:
+        with Progress(root, list(todo.values()), lanes) as progress:
+            crews = _Lanes(lanes, engine or InProcess(), progress)
             try:
-                failed = _run_all(todo, pool, engine or InProcess(), progress)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+                failed = _run_all(todo, crews, progress)
+            finally:
+                crews.stop()
     if failed:
         names = "; ".join(f"{cell}: {error} ({cell.log})" for cell, error in failed.items())
         raise PipelineError(f"{len(failed)} cells failed, and what needs them was left out: {names}")
 
 
-def _run_all(
-    todo: dict[Path, Cell], pool: ThreadPoolExecutor, engine: Engine, progress: Progress
-) -> dict[Cell, RldgError]:
+def _run_all(todo: dict[Path, Cell], lanes: "_Lanes", progress: Progress) -> dict[Cell, RldgError]:
     """Runs the cells in the order of their needs; returns those that failed."""
-    needs = {folder: [need.folder for need in cell.needs if need.folder in todo] for folder, cell in todo.items()}
-    order = TopologicalSorter(needs)
+    order = TopologicalSorter(
+        {folder: [need.folder for need in cell.needs if need.folder in todo] for folder, cell in todo.items()}
+    )
     order.prepare()
     running: dict[Future[float], Cell] = {}
     failed: dict[Cell, RldgError] = {}
     while order.is_active():
-        ready = [todo[folder] for folder in order.get_ready()]
-        running |= {pool.submit(_on_engine, engine, cell, progress): cell for cell in ready}
+        running |= {lanes.submit(todo[folder]): todo[folder] for folder in order.get_ready()}
         if not running:  # all that is left needs a cell that failed
             break
         done, _ = wait(running, LOOK_SECONDS, FIRST_COMPLETED)
@@ -86,8 +85,34 @@ def _run_all(
     return failed
 
 
-def _on_engine(engine: Engine, cell: Cell, progress: Progress) -> float:
-    """One cell on a worker of its own, another one if that dies; this thread waits for it."""
-    progress.begin(cell)
-    ((_, seconds),) = map_episodes(run_cell, [cell], engine, timeout=math.inf)
-    return seconds
+class _Lanes:
+    """Threads, each of which waits for one cell at a time, on a worker of the engine."""
+
+    def __init__(self, lanes: int, engine: Engine, progress: Progress) -> None:
+        self._engine, self._progress = engine, progress
+        self._pool = ThreadPoolExecutor(lanes)
+        self._crews: list[Crew] = []
+
+    def submit(self, cell: Cell) -> Future[float]:
+        """Runs `cell` when a lane is free; its seconds."""
+        return self._pool.submit(self._run, cell)
+
+    def _run(self, cell: Cell) -> float:
+        self._progress.begin(cell)
+        crew = Crew(run_cell, self._engine, math.inf, "cell")
+        self._crews.append(crew)
+        try:
+            for _, seconds in crew.outcomes(iter([cell])):
+                return seconds
+        finally:
+            crew.dismiss()
+        raise PipelineError(f"{cell} was stopped.")
+
+    def stop(self) -> None:
+        """Ends what runs, here or on other machines, and waits for it; the processes here are those of cells."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for crew in self._crews:
+            crew.close()
+        for process in multiprocessing.active_children():
+            process.terminate()
+        self._pool.shutdown()

@@ -1,6 +1,7 @@
 """From finished evaluation cells to numbers with intervals that take scenes and training seeds into account."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,8 @@ def ratio(a: Sequence[Evaluation], b: Sequence[Evaluation], measure: Measure) ->
     if first.size and first.shape != second.shape:
         second = np.nanmean(second, axis=1, keepdims=True)
     found = mean(first - second, "ratio")
-    return Quantity(*np.exp([found.value, found.low, found.high]).tolist(), "ratio", found.count, "scenes", found.runs)
+    value, low, high = np.exp([found.value, found.low, found.high]).tolist()
+    return replace(found, value=value, low=low, high=high, of="scenes")
 
 
 def mean(values: np.ndarray, unit: Any) -> Quantity:

@@ -5,10 +5,10 @@
 | key | what |
 |---|---|
 | `module`, `title`, `about` | the module's name, its title, its docstring |
-| `outcomes` | per claim: `key`, `says`, `paper`, `second_hand`, `rule`, `here` (a quantity), `rising`, `note`, `verdict` |
-| `tables`, `figures`, `notes` | see `pipelines.paper.findings`; a quantity is `value`, `low`, `high`, `unit`, `count`, `of`, `runs`, `successes` |
-| `preliminary` | whether it comes from fewer than three seeds or from a quick run, so that its verdicts do not count |
-| `provenance` | the plan, and per cell its verb, arguments, needs, seconds, code version, packages, machine; their sums |
+| `outcomes` | per claim: what it says, what the paper reports, the rule, the quantity here, the verdict |
+| `tables`, `figures`, `notes` | see `pipelines.paper.findings` |
+| `preliminary` | whether it comes from fewer than three seeds or from a quick run, so that no verdict counts |
+| `provenance` | the plan, and per cell its verb, arguments, needs, seconds, versions and machine |
 
 A number that could not be measured is null.
 """
