@@ -22,7 +22,7 @@ class Args:
 
 
 def main(args: Args) -> int:
-    """Sums up. A negative number is refused; seconds are slept; each attempt leaves a line in the folder's `attempts`."""
+    """Sums up, after so many seconds; refuses a negative number. Each attempt leaves a line in the file `attempts`."""
     with stage(args.out, "toy", {"number": args.number}):
         with open(args.out / "attempts", "a", encoding="utf-8") as attempts:
             attempts.write(f"{os.getpid()}\n")
