@@ -17,7 +17,9 @@ from rldg.generalists.octo.recipes import FinetuneConfig
 from rldg.generalists.training_data import TrainingData
 
 
-def open_data(folders: Sequence[Path], model: ModelConfig, *, validation_share: float, seed: int) -> TrainingData:
+def open_data(
+    folders: Sequence[Path], model: ModelConfig, *, validation_share: float, seed: int, failures: bool = False
+) -> TrainingData:
     """What `rldg.generalists.training_data` finds for the cameras and the state that `model` sees."""
     found = training_data.open_data(
         folders,
@@ -25,6 +27,7 @@ def open_data(folders: Sequence[Path], model: ModelConfig, *, validation_share: 
         validation_share=validation_share,
         seed=seed,
         state=bool(model.lowdim),
+        failures=failures,
     )
     sizes = {image.camera: found.image_sizes[image.camera] or image.size for image in model.images}
     return replace(found, image_sizes=sizes)

@@ -80,7 +80,8 @@ def finetune(
     configuration = {"config": what, "model": to_json(model)}
     with training_stage("octo", out, configuration, seed, inputs, overwrite=overwrite, leads=leads()) as run:
         if not agreed(run.finished):
-            found = open_data(data, model, validation_share=config.validation_share, seed=seed)
+            share, failures = config.validation_share, config.failures
+            found = open_data(data, model, validation_share=share, seed=seed, failures=failures)
             if leads():
                 write_description(
                     out,
