@@ -29,4 +29,14 @@ The **results** (`results`) are one JSON file per module, `docs/paper/NAME.json`
 and the provenance of every cell. `render` makes all that people read of these files alone.
 """
 
-MODULES = ("connectors",)
+MODULES = (
+    "connectors",
+    "action_distribution",
+    "ablation",
+    "bottleneck",
+    "pick_place",
+    "fmb_insertion",
+    "generalisation",
+    "operator",
+    "beyond",
+)

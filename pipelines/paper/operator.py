@@ -1,0 +1,100 @@
+"""How much hangs on who teleoperates: the claims again, against operators of other skill.
+
+Claim: RL data beat the data of every operator: one without habits (the scripted expert), a skilled one, an average one
+and a clumsy one.
+
+Paper: experts with a SpaceMouse, of unknown number and skill.
+
+Run: python -m pipelines.paper operator
+
+Takes: on two idle cores about four hours for Octo and three seeds, beyond what the other modules have run; quick four
+minutes, with two operators and two of the experiments. On a GPU about two hours.
+
+Verdict: every claim of the experiments below by its own rule, once per operator. The claim turns at the first operator,
+from the least skilled to the best, against whose data it no longer agrees.
+
+Skill is a preset of the simulated teleoperator (docs/teleoperator.md), who is not a person. The specialists' twenty
+demonstrations stay the skilled operator's throughout: only the data that RL data are compared with change.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
+from types import ModuleType
+
+from pipelines.paper.cell import Cell
+from pipelines.paper.findings import Claim, Findings, Outcome, Table
+from pipelines.paper.plan import Plan
+from pipelines.paper.verdict import Verdict
+
+TITLE = "The claims against the skill of the operator (not in the paper)"
+SKILLS = {  # from the least skilled on
+    "teleoperator:clumsy": "clumsy",
+    "teleoperator:average": "average",
+    "teleoperator": "skilled",
+    "expert": "without habits",
+}
+EXPERIMENTS = ("connectors", "action_distribution", "ablation", "bottleneck", "pick_place", "fmb_insertion")
+WITHOUT = {"specialists"}  # claims that say nothing of teleoperated data
+
+
+def _experiments(names: Sequence[str] = EXPERIMENTS) -> dict[str, ModuleType]:
+    return {name: import_module(f"pipelines.paper.{name}") for name in names}
+
+
+def _against(module: str, claim: Claim, skill: str) -> Claim:
+    says = f"Against an operator who is {skill}: {claim.says[0].lower()}{claim.says[1:]}"
+    return replace(claim, key=f"{module}_{claim.key}_{skill.replace(' ', '_')}", says=says)
+
+
+CLAIMS = tuple(
+    _against(name, claim, skill)
+    for name, module in _experiments().items()
+    for claim in module.CLAIMS
+    if claim.key not in WITHOUT
+    for skill in SKILLS.values()
+)
+
+
+def plans(plan: Plan) -> dict[str, Plan]:
+    """By skill, what the experiments are run with: the first of the generalists, and that operator."""
+    chosen = plan.pick(tuple(SKILLS), ("teleoperator:clumsy", "teleoperator"))
+    return {SKILLS[name]: replace(plan, teleoperator=name, generalists=plan.generalists[:1]) for name in chosen}
+
+
+def experiments(plan: Plan) -> dict[str, ModuleType]:
+    """Whose claims are looked at again."""
+    return _experiments(plan.pick(EXPERIMENTS, ("action_distribution", "fmb_insertion")))
+
+
+def cells(plan: Plan) -> list[Cell]:
+    """All cells that are read here; those of the skilled operator are the experiments' own."""
+    return [cell for one in plans(plan).values() for module in experiments(plan).values() for cell in module.cells(one)]
+
+
+def findings(plan: Plan) -> Findings:
+    """Every claim against every operator, and where it turns."""
+    outcomes: list[Outcome] = []
+    rows = []
+    for name, module in experiments(plan).items():
+        by_skill = {skill: _outcomes(module, one) for skill, one in plans(plan).items()}
+        for key, first in next(iter(by_skill.values())).items():
+            again = {
+                skill: replace(found[key], claim=_against(name, first.claim, skill))
+                for skill, found in by_skill.items()
+            }
+            outcomes += again.values()
+            rows.append((f"{module.TITLE}: {first.claim.says}", *(one.here for one in again.values()), turns(again)))
+    columns = ("claim", *plans(plan), "turns at")
+    return Findings(
+        outcomes, [Table("What each claim comes to, by the operator that it is made against", columns, rows)]
+    )
+
+
+def _outcomes(module: ModuleType, plan: Plan) -> dict[str, Outcome]:
+    return {one.claim.key: one for one in module.findings(plan).outcomes if one.claim.key not in WITHOUT}
+
+
+def turns(by_skill: dict[str, Outcome]) -> str:
+    """The first operator, in the order given, against whom a claim does not agree."""
+    return next((skill for skill, one in by_skill.items() if one.verdict is not Verdict.AGREES), "no operator")
