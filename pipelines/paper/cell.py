@@ -6,6 +6,7 @@ import platform
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pipelines.verbs import carry_out
 from rldg.errors import RldgError
 from rldg.stage import code_version, installed, machine, now, write_json
 from rldg.tasks import load_task
+from rldg.tasks.task import Task
 
 HERE = Path()  # stands for the folder of a cell in its verb's arguments, until its hash is known
 # Arguments that say where and how fast a verb works, and decide nothing of what comes out.
@@ -82,11 +84,17 @@ def make_cell(
     """
     told = {name: value for name, value in asdict(args).items() if name not in NEUTRAL}
     named = (*getattr(args, "tasks", ()), *filter(None, [getattr(args, "task", "")]))
-    tasks = {name: load_task(name).hash for name in named}
+    tasks = {name: known_task(name).hash for name in named}
     identity = [type(args).__module__, told, tasks, dict(inputs or {})]
     text = json.dumps(identity, sort_keys=True, default=str).replace(f"{root}/", "")
     name = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Cell(kind, replace(args, out=root / kind / name), needs, seconds)
+
+
+@cache
+def known_task(name: str) -> Task:
+    """A task, read once: experiments name the same few thousands of times, and reading takes 20 ms."""
+    return load_task(name)
 
 
 def run_cell(cell: Cell) -> float:

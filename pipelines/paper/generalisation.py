@@ -23,7 +23,7 @@ comes from the three connectors being learned together.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipelines.paper.cell import HERE, Cell, make_cell
+from pipelines.paper.cell import HERE, Cell, known_task, make_cell
 from pipelines.paper.contest import Contest
 from pipelines.paper.edits import mixed_collection, trained_on_failures
 from pipelines.paper.findings import Claim, Findings
@@ -32,7 +32,6 @@ from pipelines.paper.verdict import Exceeds
 from rldg.cli import train
 from rldg.evaluation.findings import DATA, GENERALISTS
 from rldg.specialists.recipes import recipe
-from rldg.tasks import load_task
 
 TITLE = "Specialists on pictures against the generalist distilled from them (section 4.2)"
 GROUPS = {"unseen": "on unseen connectors", "looks": "in other light, colours and camera poses"}
@@ -53,7 +52,7 @@ BRIEF = {"least_updates": 1_000, "max_env_steps": 600, "confirm_episodes": 20, "
 
 def specialist(plan: Plan, task: str, seed: int) -> Cell:
     """A specialist on pictures; in a quick run one that was stopped early."""
-    config = recipe(load_task(task), name="pixels")
+    config = recipe(known_task(task), name="pixels")
     config = replace(config, **BRIEF) if plan.quick else config
     args = train.Args(task, HERE, seed, station=plan.station, config=config)
     return make_cell(plan.root, "specialist_on_pictures", args, seconds=plan.pick(1200, 90))

@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 from pipelines import curve
 from pipelines.generalists import Generalist, fine_tuning
-from pipelines.paper.cell import HERE, Cell, make_cell
+from pipelines.paper.cell import HERE, Cell, known_task, make_cell
 from rldg.cli import collect, evaluate, train
 from rldg.evaluation.paper import SEEN, UNSEEN
 from rldg.specialists.recipes import recipe
 from rldg.stage import file_hash
-from rldg.tasks import load_station, load_task
+from rldg.tasks import load_station
 
 Size = TypeVar("Size")
 TRAINING = {"octo": (2000, 0.1), "openvla": (500, 0.25)}  # updates of a generalist, seconds per update on one core
@@ -62,7 +62,7 @@ class Plan:
 
     def specialist(self, task: str, seed: int, recipe_name: str = "") -> Cell:
         """A specialist, trained by the recipe of this name; by default by the one that suits the task."""
-        config = recipe(load_task(task), name=recipe_name)
+        config = recipe(known_task(task), name=recipe_name)
         return self._cell("specialist", train.Args(task, HERE, seed, station=self.station, config=config), seconds=37)
 
     def collection(self, task: str, actor: Cell | str, episodes: int, seed: int) -> Cell:
