@@ -38,6 +38,8 @@ def test_chance_is_called_a_difference_as_rarely_as_promised():
 
 def test_nothing_is_said_of_nothing():
     empty, one = [np.zeros((0, 2))], [np.ones((1, 2))]
-    assert np.isnan(grouped_difference(empty, one, mean)).all()
+    assert np.isnan(grouped_difference(empty, one, mean)[0])
+    few = [np.ones((50, 2))] * 7 + empty * 20
+    assert grouped_difference(few, [np.zeros((50, 2))] * 30, mean) == (1, -np.inf, np.inf)
     assert np.isnan(same_distribution(one, empty))
     assert same_distribution(one, one) == pytest.approx(1)

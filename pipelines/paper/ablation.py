@@ -8,8 +8,8 @@ episodes, pure RL data were best at every size, relabelling closed most of the g
 
 Run: python -m pipelines.paper ablation
 
-Takes: on two idle cores about two hours for both generalists, three sizes and three seeds; quick four minutes. On a GPU
-about 50 minutes.
+Takes: on two idle cores a good two hours for both generalists, three sizes and three seeds, by the sum of the
+expected seconds of its cells; quick three minutes. Not tried on a GPU, which would help the trainings most.
 
 Verdict: at 75 episodes (15 in a quick run), for each generalist, relabelled minus teleoperated and RL minus relabelled:
 agrees if the 95 % interval of the paired difference lies above zero, differs if it lies below +5 points; inconclusive

@@ -7,7 +7,8 @@ actions gather at the centre of the square of actions, RL actions in the right c
 
 Run: python -m pipelines.paper action-distribution
 
-Takes: on two idle cores about three minutes, of which the specialists take most (other modules share them); quick one.
+Takes: on two idle cores two minutes, by the sum of the expected seconds of its cells, most of them the specialists',
+which other modules share; quick half a minute. A GPU brings nothing.
 
 Verdict: of the share of actions that move towards the axis both in x and in y, RL minus teleoperated, agrees if the 95
 % interval lies above zero, differs if it lies below +5 points. The interval is a bootstrap over episodes

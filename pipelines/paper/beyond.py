@@ -9,8 +9,8 @@ Paper: plain roll-outs only.
 
 Run: python -m pipelines.paper beyond
 
-Takes: on two idle cores about two and a half hours for both generalists and three seeds; quick four minutes. On a GPU
-about an hour.
+Takes: on two idle cores two and a half hours for both generalists and three seeds, by the sum of the expected seconds
+of its cells; quick four minutes. Not tried on a GPU, which would help the trainings, two fifths of it.
 
 Verdict: for each kind of data and each generalist, on unseen and seen connectors together, kind minus plain: agrees if
 the 95 % interval of the paired difference lies above zero, differs if it lies below +5 points; inconclusive also where

@@ -7,7 +7,8 @@ Paper: OpenVLA 20/20 against 12/20, second-hand; of Octo nothing certain is know
 
 Run: python -m pipelines.paper bottleneck
 
-Takes: on two idle cores about 40 minutes for both generalists and three seeds; quick three. On a GPU about 20.
+Takes: on two idle cores half an hour for both generalists and three seeds, by the sum of the expected seconds of its
+cells; quick two minutes. Not tried on a GPU, which would help the trainings, three fifths of it.
 
 Verdict: for each generalist, agrees if the 95 % interval of the paired difference lies above zero, differs if it lies
 below +5 points; inconclusive also where an arm still rose at the end of its training. 75 successes of each kind (from

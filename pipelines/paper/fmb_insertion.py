@@ -8,8 +8,8 @@ generalists are tried on other shapes too, without a claim to judge.
 
 Run: python -m pipelines.paper fmb-insertion
 
-Takes: on two idle cores about 40 minutes for both generalists and three seeds; quick three. On a GPU simulation takes
-most of the time: about 20.
+Takes: on two idle cores 40 minutes for both generalists and three seeds, by the sum of the expected seconds of its
+cells; quick two. Not tried on a GPU, which would help the trainings, half of it.
 
 Verdict: for each generalist, agrees if the 95 % interval of the paired difference lies above zero, differs if it lies
 below +5 points; inconclusive also where an arm still rose at the end of its training. 75 successes of each kind (a size

@@ -7,8 +7,9 @@ Paper: experts with a SpaceMouse, of unknown number and skill.
 
 Run: python -m pipelines.paper operator
 
-Takes: on two idle cores about four hours for Octo and three seeds, beyond what the other modules have run; quick four
-minutes, with two operators and two of the experiments. On a GPU about two hours.
+Takes: on two idle cores four and a half hours for Octo and three seeds beyond what the other modules have run, by the
+sum of the expected seconds of its cells; quick three minutes, with two operators and two of the experiments. Not tried
+on a GPU, which would help the trainings, three fifths of it.
 
 Verdict: every claim of the experiments below by its own rule, once per operator. The claim turns at the first operator,
 from the least skilled to the best, against whose data it no longer agrees.

@@ -8,9 +8,9 @@ against 1 seen, 4 against 0 unseen. The specialist, which saw pictures, had 20 s
 
 Run: python -m pipelines.paper pick-place
 
-Takes: on two idle cores about 75 minutes for both generalists and three seeds; quick four. On a GPU about 40, since
-specialists and simulation take most of the time. A quick run does not train the specialist, which takes minutes: the
-scripted expert gives its data.
+Takes: on two idle cores 40 minutes for both generalists and three seeds, by the sum of the expected seconds of its
+cells, and the three specialists, which take minutes each; quick two. Not tried on a GPU, which would help the
+trainings, half of it. In a quick run the scripted expert stands in for the specialist.
 
 Verdict: for each generalist, seen and unseen, agrees if the 95 % interval of the paired difference lies above zero,
 differs if it lies below +5 points; inconclusive also where an arm still rose at the end of its training. 50 successes

@@ -11,6 +11,7 @@ from scipy.spatial.distance import cdist
 from rldg.evaluation.statistics import CONFIDENCE
 
 DRAWS = 1000
+LEAST_GROUPS = 8  # with measurements, on either side; fewer tell nothing of how much groups differ
 Groups = Sequence[np.ndarray]  # each (n, d), n may be 0
 
 
@@ -19,20 +20,22 @@ def grouped_difference(
 ) -> tuple[float, float, float]:
     """`measure` of all of `a` minus that of all of `b`, with its 95 % interval.
 
-    The interval is that of the percentile bootstrap over groups (Efron and Tibshirani, 1993, chapter 8). Draws in which
-    either side is empty are left out. All three are not a number where a side holds no measurement.
+    The interval is that of the percentile bootstrap over groups (Efron and Tibshirani, 1993, chapter 8). It is endless
+    where fewer than `LEAST_GROUPS` groups of a side hold measurements. Draws in which either side is empty are left
+    out. The difference is not a number where a side holds none.
     """
     generator = np.random.default_rng(seed)
 
     def drawn(groups: Groups) -> float:
         return measure(np.concatenate([groups[i] for i in generator.integers(len(groups), size=len(groups))]))
 
-    if not sum(map(len, a)) or not sum(map(len, b)):
-        return float("nan"), float("nan"), float("nan")
+    middle = measure(np.concatenate(a)) - measure(np.concatenate(b))
+    if min(sum(len(group) > 0 for group in side) for side in (a, b)) < LEAST_GROUPS:
+        return middle, float("-inf"), float("inf")
     differences = [drawn(a) - drawn(b) for _ in range(DRAWS)]
     outside = (1 - CONFIDENCE) / 2
     low, high = np.nanquantile(differences, [outside, 1 - outside])
-    return measure(np.concatenate(a)) - measure(np.concatenate(b)), float(low), float(high)
+    return middle, float(low), float(high)
 
 
 def same_distribution(a: Groups, b: Groups, seed: int = 0) -> float:
