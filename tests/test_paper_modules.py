@@ -153,7 +153,7 @@ def test_all_kinds_of_data_beyond_the_paper_hold_as_many_episodes(tmp_path):
             assert training.args.config.failures == (kind in beyond.CORRECTED)
             assert (
                 training.args.config.steps
-                == beyond.contest(plan, "octo").arm("octo", "plain").evaluations[0].needs[0].args.config.steps
+                == beyond.contest(plan, "octo").arm("octo", "rl").evaluations[0].needs[0].args.config.steps
             )
 
 
@@ -168,7 +168,7 @@ def _episodes(cell: Cell) -> int:
 def test_beyond_names_the_kinds_that_beat_plain_roll_outs(tmp_path):
     plan = plan_of(tmp_path)
     made = beyond.contest(plan, "octo")
-    rates = {"plain": 0.4, "fastest": 0.9, "diverse": 0.4, "recoveries": 0.1, "dagger": 0.8}
+    rates = {"rl": 0.4, "fastest": 0.9, "diverse": 0.4, "recoveries": 0.1, "dagger": 0.8}
     plant({made.arm("octo", kind): rate for kind, rate in rates.items()})
     found = {outcome.claim.key: outcome.verdict for outcome in beyond.findings(plan).outcomes}
     assert found["octo_fastest"] is found["octo_dagger"] is Verdict.AGREES

@@ -34,7 +34,7 @@ from rldg.evaluation.findings import GENERALISTS
 
 TITLE = "Beyond the paper: which roll-outs to learn from"
 LABELS = {
-    "plain": "plain roll-outs",
+    "rl": "plain roll-outs",
     "fastest": "the fastest half",
     "diverse": "the most diverse half",
     "recoveries": "with recoveries from pushes",
@@ -48,7 +48,7 @@ CLAIMS = tuple(
     )
     for name in GENERALISTS
     for kind, label in LABELS.items()
-    if kind != "plain"
+    if kind != "rl"
 )
 
 
@@ -125,10 +125,10 @@ def findings(plan: Plan) -> Findings:
     claims = {claim.key: claim for claim in CLAIMS}
     made: dict[Generalist, Contest] = {name: contest(plan, name) for name in plan.generalists}
     outcomes = [
-        one.against(claims[f"{name}_{kind}"], name, kind, "plain", "all connectors")
+        one.against(claims[f"{name}_{kind}"], name, kind, "rl", "all connectors")
         for name, one in made.items()
         for kind in LABELS
-        if kind != "plain"
+        if kind != "rl"
     ]
     tables = [one.table(f"Success of {GENERALISTS[name]}", LABELS) for name, one in made.items()]
     figures = [

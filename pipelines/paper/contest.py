@@ -9,6 +9,7 @@ from pipelines.paper.findings import Claim, Entry, Figure, Outcome, Quantity, Se
 from pipelines.paper.measure import difference, evaluations, still_rises, success
 from pipelines.paper.plan import Plan
 from rldg.evaluation.compare import Evaluation
+from rldg.evaluation.figures import ARM_COLORS
 from rldg.evaluation.findings import GENERALISTS
 
 Data = Callable[[int], Sequence[Cell]]  # seed -> the data sets that a generalist of that seed is trained on
@@ -110,22 +111,22 @@ class Contest:
     def table(self, title: str, labels: Mapping[str, str]) -> Table:
         """Rates of success, a row per policy, a column per group."""
         rows: list[tuple[Entry, ...]] = [
-            (f"{generalist} on {labels[arm]}" if generalist else labels[arm], *by_group.values())
+            (generalist or None, labels[arm], *by_group.values())
             for (generalist, arm), by_group in self.rates().items()
         ]
-        return Table(title, ("policy", *self.groups), rows)
+        return Table(title, ("generalist", "data or policy", *self.groups), rows)
 
     def figure(self, key: str, title: str, labels: Mapping[str, str]) -> Figure:
         """The same as points with intervals, a place on the x axis per group."""
         places = range(len(self.groups))
         series = [
             Series(
-                f"{generalist} on {labels[arm]}" if generalist else labels[arm],
-                list(places),
+                f"{generalist}, {labels[arm]}" if generalist else labels[arm],
+                places,
                 [found.value for found in by_group.values()],
                 [found.low for found in by_group.values()],
                 [found.high for found in by_group.values()],
-                arm,
+                arm if arm in ARM_COLORS else "",
             )
             for (generalist, arm), by_group in self.rates().items()
         ]
