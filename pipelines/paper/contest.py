@@ -118,7 +118,7 @@ class Contest:
 
     def figure(self, key: str, title: str, labels: Mapping[str, str]) -> Figure:
         """The same as points with intervals, a place on the x axis per group."""
-        places = range(len(self.groups))
+        places = list(range(len(self.groups)))
         series = [
             Series(
                 f"{generalist}, {labels[arm]}" if generalist else labels[arm],
