@@ -146,9 +146,15 @@ def test_actions_of_another_meaning_or_from_unrecorded_poses_are_refused(teleope
     other = written(tmp_path / "other", [changed(episode, action_contract=contract)])
     with pytest.raises(DatasetError, match=r"acted by .*0.02.*usb_a_insertion.*0.015"):
         relabel_dataset(other, tmp_path / "a", actions="expert")
+    silent = written(tmp_path / "silent", [changed(episode, action_contract="")])
+    with pytest.raises(DatasetError, match="does not say what its actions mean"):
+        relabel_dataset(silent, tmp_path / "s", actions="expert")
     blind = written(tmp_path / "blind", [replace(episode, privileged={})])
     with pytest.raises(ContractError, match="tcp_in_target"):
         relabel_dataset(blind, tmp_path / "b", actions="expert")
+    with pytest.raises(UsageError, match="A person with a keyboard"):
+        relabel_dataset(teleoperated, tmp_path / "person", actions="keyboard")
+    assert not any((tmp_path / name).exists() for name in ("a", "b", "person"))
     assert dispatch(["data", "relabel", str(teleoperated), "--actions", "expert", "--out", str(tmp_path / "c")]) == 0
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from rldg.env.types import Observation
 from rldg.errors import UsageError
-from rldg.policies.base import Policy
+from rldg.policies.base import Policy, Verdict
 from rldg.tasks.task import Task
 
 LENGTH = 0.5  # s that a push lasts
@@ -28,8 +28,13 @@ class Pushed(Policy):
     def __init__(self, base: Policy, rate: float) -> None:
         if not 0 <= rate < np.inf:
             raise UsageError(f"There are 0 or more pushes per second, not {rate:g}.")
-        self.base, self.rate = base, rate
+        self.base, self.rate, self.real_time = base, rate, base.real_time
         self.metadata = replace(base.metadata, kind=f"{base.metadata.kind}:pushes={rate:g}")
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What a person who is pushed says of the episode."""
+        return self.base.verdict
 
     def reset(self, task: Task, instruction: str, seed: int = 0) -> None:
         """Begins an episode; when and where to it is pushed descends from `seed`."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from rldg.env.types import ACTION_DIMENSION, ActionContract, KnownPoses, Observation
 from rldg.errors import ContractError
-from rldg.policies.base import Policy
+from rldg.policies.base import Policy, Verdict
 from rldg.tasks.task import Task
 
 HELD = 0.02  # metres between tool and grasp frame within which an object is in the hand
@@ -24,6 +24,7 @@ class Relay(Policy):
 
     def __init__(self, first: Policy, second: Policy) -> None:
         self.first, self.second = first, second
+        self.real_time = first.real_time or second.real_time
         said = second.metadata
         hashes = "+".join(filter(None, (first.metadata.weight_hash, said.weight_hash)))
         sizes = first.metadata.image_sizes | said.image_sizes
@@ -34,6 +35,11 @@ class Relay(Policy):
             image_sizes=sizes,
             weight_hash=hashes,
         )
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What a person among the two says of the episode."""
+        return self.first.verdict or self.second.verdict
 
     def reset(self, task: Task, instruction: str, seed: int = 0) -> None:
         """Begins an episode, with the first policy. Raises `ContractError` where there is nothing to hand over."""

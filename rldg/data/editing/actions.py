@@ -15,7 +15,7 @@ from rldg import geometry
 from rldg.data.editing.source import Place
 from rldg.data.example import Columns
 from rldg.env.types import ActionContract, KnownPoses, Observation, gripper_command
-from rldg.errors import DatasetError
+from rldg.errors import DatasetError, UsageError
 from rldg.resolve import load_policy
 from rldg.rollout.episode import Episode
 from rldg.tasks import load_task
@@ -30,21 +30,26 @@ def action_changes(policy: str) -> tuple[Callable[[Place], Columns], dict[str, A
     Args:
         policy: what `rldg.resolve.load_policy` takes.
 
-    Raises (when a change is asked for):
+    Raises `UsageError` for a person, who cannot act in what is past, and, when a change is asked for:
         DatasetError: the episode was not written by rldg, or its actions have another meaning than the policy's.
         ContractError: the policy needs poses that were not recorded.
     """
     acting = load_policy(policy)
     said = acting.metadata
+    if acting.real_time:
+        raise UsageError(f"A person with a {said.kind} cannot act in recorded states; name a policy that can.")
+
+    known_task = cache(load_task)
 
     @cache
     def change(place: Place) -> Columns:
         episode = place.source.splits[place.split][place.episode].to_episode()
-        about, task = episode.metadata, load_task(episode.metadata.task)
-        contract = ActionContract(**json.loads(about.action_contract))
+        about, here = episode.metadata, f"Episode {place.episode} of {place.source.folder}"
+        if not about.action_contract:
+            raise DatasetError(f"{here} does not say what its actions mean, so no other actions can take their place.")
+        task, contract = known_task(about.task), ActionContract(**json.loads(about.action_contract))
         for whose, other in ((task.name, ActionContract.of(task)), (said.kind, said.action_contract or contract)):
             if other != contract:
-                here = f"Episode {place.episode} of {place.source.folder}"
                 raise DatasetError(f"{here} was acted by {contract}, but '{whose}' by {other}.")
         if unseen := said.image_sizes.keys() - episode.images.keys():
             raise DatasetError(f"{place.source.folder} lacks pictures of {sorted(unseen)}, which the policy looks at.")
