@@ -116,7 +116,11 @@ def test_states_get_the_actions_that_the_policy_would_have_taken(teleoperated, t
         assert all(np.array_equal(before.steps[name], after.steps[name]) for name in kept)
         assert before.metadata == after.metadata
     lineage = read_lineage(out)
-    assert lineage is not None and lineage.parameters["actions"] == {"kind": "expert", "weight_hash": ""}
+    assert lineage is not None and lineage.parameters["actions"] == {
+        "kind": "expert",
+        "weight_hash": "",
+        "stochastic": False,
+    }
     assert all(set(origin.changed) == COLUMNS for origin in lineage.episodes["train"])
 
 

@@ -167,7 +167,7 @@ def _episodes(cell: Cell) -> int:
 def test_beyond_names_the_kinds_that_beat_plain_roll_outs(tmp_path):
     plan = plan_of(tmp_path)
     made = beyond.contest(plan, "octo")
-    rates = {"rl": 0.4, "fastest": 0.9, "diverse": 0.4, "recoveries": 0.1, "dagger": 0.8}
+    rates = {"rl": 0.4, "likeliest": 0.4, "fastest": 0.9, "diverse": 0.4, "recoveries": 0.1, "dagger": 0.8}
     plant({made.arm("octo", kind): rate for kind, rate in rates.items()})
     found = {outcome.claim.key: outcome.verdict for outcome in beyond.findings(plan).outcomes}
     assert found["octo_fastest"] is found["octo_dagger"] is Verdict.AGREES
@@ -198,7 +198,7 @@ def test_actions_beside_the_hole_are_told_apart(tmp_path):
             data_set(cell.folder, move)
     found = action_distribution.findings(plan)
     (outcome,) = found.outcomes
-    assert outcome.verdict is Verdict.AGREES and outcome.here.value > 0.4
+    assert outcome.verdict is Verdict.AGREES and 0.7 < outcome.here.value < 0.85
     assert "p = 0.001" in found.notes[0]
     assert {series.arm for series in found.figures[0].series} == {"rl", "teleoperator"}
 

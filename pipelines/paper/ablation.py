@@ -15,7 +15,7 @@ Verdict: at 75 episodes (15 in a quick run), for each generalist, relabelled min
 agrees if the 95 % interval of the paired difference lies above zero, differs if it lies below +5 points; inconclusive
 also where an arm still rose at the end of its training. The other sizes are shown beside it.
 
-Relabelled actions are the specialist's most likely ones; its roll-outs sample them, as the paper's do.
+Relabelled actions are sampled as those of the roll-outs are, so that states are all that differs between the two.
 """
 
 from collections.abc import Sequence

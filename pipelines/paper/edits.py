@@ -24,9 +24,11 @@ def chosen(plan: Plan, data: Cell, by: Literal["fastest", "diverse"], count: int
     )
 
 
-def relabelled(plan: Plan, data: Cell, actor: Cell) -> Cell:
-    """The states of a data set with the actions that `actor` would have taken there."""
-    args = relabel.Args(folder=data.folder, actions=str(actor.folder), out=HERE)
+def relabelled(plan: Plan, data: Cell, actor: Cell, *, sampled: bool = True) -> Cell:
+    """The states of a data set with the actions that `actor` would have taken there: sampled, as in its roll-outs, or
+    the most likely ones.
+    """
+    args = relabel.Args(folder=data.folder, actions=str(actor.folder), stochastic=sampled, out=HERE)
     return make_cell(plan.root, "edit", args, (data, actor), EDIT_SECONDS)
 
 

@@ -9,8 +9,8 @@ Paper: pick and place, another object before another background: OpenVLA 10/20, 
 Run: python -m pipelines.paper generalisation
 
 Takes: on two idle cores a good two hours for both generalists and three seeds, by the sum of the expected seconds of
-its cells, three quarters of it the nine specialists on pictures; quick four minutes, with one specialist that is stopped
-long before it is good, all of whose episodes are distilled. Not tried on a GPU, which would help specialists most.
+its cells, three quarters of it the nine specialists on pictures; quick four minutes, with one that is stopped long
+before it is good, all of whose episodes are distilled. Not tried on a GPU, which would help specialists most.
 
 Verdict: for each generalist, on unseen connectors and in other looks, generalist minus its specialists (each tried on
 every connector): agrees if the 95 % interval of the paired difference lies above zero, differs if it lies below +5

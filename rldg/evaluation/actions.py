@@ -43,17 +43,17 @@ class SocketActions:
     @property
     def progress(self) -> float:
         """Mean share of the largest possible correct move: 1 is straight towards the axis at full speed."""
-        return float(-self.xy.mean()) if len(self.xy) else float("nan")
+        return mean_progress(self.xy)
 
     @property
     def correct(self) -> float:
         """Share of the actions that move towards the axis both in x and in y."""
-        return correct_share(self.xy)
+        return float((self.xy < 0).all(axis=1).mean()) if len(self.xy) else float("nan")
 
 
-def correct_share(xy: np.ndarray) -> float:
-    """Share of mirrored moves (n, 2) that go towards the axis both in x and in y; not a number for none."""
-    return float((xy < 0).all(axis=1).mean()) if len(xy) else float("nan")
+def mean_progress(xy: np.ndarray) -> float:
+    """How far mirrored moves (n, 2) go towards the axis, see `SocketActions.progress`; not a number for none."""
+    return float(-xy.mean()) if len(xy) else float("nan")
 
 
 def near_socket(pose: np.ndarray, twist: np.ndarray, height: float = HEIGHT) -> np.ndarray:

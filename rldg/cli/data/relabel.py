@@ -39,6 +39,8 @@ class Args(EditArgs):
     reason: str = ""
     # Policy whose actions on the recorded observations take the place of the recorded actions.
     actions: str = ""
+    # Let a specialist sample these actions instead of taking the most likely ones.
+    stochastic: bool = False
     # Condition on the episodes, as in `rldg data filter`.
     where: str = ""
     # Numbers of the episodes, from 0, and ranges that include both ends.
@@ -66,6 +68,7 @@ def main(args: Args) -> int:
         paraphrases=args.paraphrases,
         outcome=Outcome(args.outcome == "success", args.reason) if args.outcome else None,
         actions=args.actions,
+        stochastic=args.stochastic,
         where=args.where,
         episodes=args.episodes,
         split=args.split,

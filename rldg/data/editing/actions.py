@@ -21,7 +21,7 @@ from rldg.rollout.episode import Episode
 from rldg.tasks import load_task
 
 
-def action_changes(policy: str) -> tuple[Callable[[Place], Columns], dict[str, Any]]:
+def action_changes(policy: str, stochastic: bool = False) -> tuple[Callable[[Place], Columns], dict[str, Any]]:
     """What is written anew of an episode that `policy` would have acted in, and who that is, for the lineage.
 
     The policy sees the recorded observations one after the other, as in an episode of its own that went just so; it
@@ -29,12 +29,13 @@ def action_changes(policy: str) -> tuple[Callable[[Place], Columns], dict[str, A
 
     Args:
         policy: what `rldg.resolve.load_policy` takes.
+        stochastic: whether a specialist samples its actions, as in roll-outs.
 
     Raises `UsageError` for a person, who cannot act in what is past, and, when a change is asked for:
         DatasetError: the episode was not written by rldg, or its actions have another meaning than the policy's.
         ContractError: the policy needs poses that were not recorded.
     """
-    acting = load_policy(policy)
+    acting = load_policy(policy, stochastic=stochastic)
     said = acting.metadata
     if acting.real_time:
         raise UsageError(f"A person with a {said.kind} cannot act in recorded states; name a policy that can.")
@@ -57,7 +58,7 @@ def action_changes(policy: str) -> tuple[Callable[[Place], Columns], dict[str, A
         normalized = np.stack([acting.act(observation)[0] for observation in _observations(episode)])
         return _columns(normalized, episode.raw_state["tcp_pose"], contract)
 
-    return change, {"kind": said.kind, "weight_hash": said.weight_hash}
+    return change, {"kind": said.kind, "weight_hash": said.weight_hash, "stochastic": said.stochastic}
 
 
 def _observations(episode: Episode) -> Iterator[Observation]:

@@ -27,6 +27,7 @@ def relabel_dataset(
     paraphrases: bool = False,
     outcome: Outcome | None = None,
     actions: str = "",
+    stochastic: bool = False,
     where: str = "",
     episodes: Sequence[str] = (),
     split: str = "",
@@ -43,6 +44,7 @@ def relabel_dataset(
         outcome: what an operator judged.
         actions: policy (`rldg.resolve.load_policy`) whose actions take the place of the recorded ones, see
             `rldg.data.editing.actions`; outcomes stay those of the actions that were carried out.
+        stochastic: whether a specialist samples them instead of giving the most likely ones.
         where: a condition (`rldg.data.editing.expression`); by default every episode satisfies it.
         episodes: numbers and ranges such as "10-20"; by default all.
         split: where the numbers count; by default "train", or the only split.
@@ -72,7 +74,7 @@ def relabel_dataset(
     changes += [outcome_changes(source, outcome)] if outcome else []
     acting: dict[str, Any] | None = None
     if actions:
-        change_actions, acting = action_changes(actions)
+        change_actions, acting = action_changes(actions, stochastic)
         changes.append(change_actions)
 
     def change(place: Place) -> Columns:
