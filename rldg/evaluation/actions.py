@@ -65,8 +65,8 @@ def near_socket(pose: np.ndarray, twist: np.ndarray, height: float = HEIGHT) -> 
         height: of the window's middle along the target's z axis [m].
     """
     beside = np.abs(pose[:, :2]) - OFFSET
-    height = pose[:, 2] - height
-    near = (np.abs(np.column_stack([beside, height])) <= WINDOW).all(axis=1)
+    over = pose[:, 2] - height
+    near = (np.abs(np.column_stack([beside, over])) <= WINDOW).all(axis=1)
     if not near.any():
         return np.zeros((0, 2))
     moves = Rotation.from_quat(pose[near, 3:]).apply(twist[near, :3])
