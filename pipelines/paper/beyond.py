@@ -14,8 +14,8 @@ of its cells; quick four minutes. Not tried on a GPU, which would help the train
 
 Verdict: for each kind of data and each generalist, on unseen and seen connectors together, kind minus plain: agrees if
 the 95 % interval of the paired difference lies above zero, differs if it lies below +5 points; inconclusive also where
-an arm still rose at the end of its training. There are five questions per generalist: one in eight sets of
-them will show an "agrees" by chance alone.
+an arm still rose at the end of its training. There are five questions per generalist: one in eight sets of them will
+show an "agrees" by chance alone.
 
 All sets hold as many episodes of each connector, and all trainings have as many updates. DAgger's first generalist,
 which is trained on the other two thirds, is not counted.
@@ -42,6 +42,7 @@ LABELS = {
     "dagger": "with the generalist's own states, relabelled",
 }
 PUSHES = 0.7  # per second
+ELSEWHERE = 10_000  # added to the seed where episodes are to begin in other scenes than the plain ones
 CORRECTED = ("recoveries", "dagger")  # arms with failed episodes whose actions are right
 CLAIMS = tuple(
     Claim(
@@ -73,13 +74,13 @@ def pushed(plan: Plan, task: str, seed: int) -> Cell:
     """Episodes in which the specialist was pushed, with the actions that it would have taken."""
     specialist = plan.specialist(task, seed)
     policy = f"{specialist.folder}:pushes={PUSHES:g}"
-    data = mixed_collection(plan, task, policy, (specialist,), extra(plan), seed, successes=False)
+    data = mixed_collection(plan, task, policy, (specialist,), extra(plan), ELSEWHERE + seed, successes=False)
     return relabelled(plan, data, specialist)
 
 
 def corrected(plan: Plan, first: Cell, task: str, seed: int) -> Cell:
     """Episodes of a generalist with the actions that the specialist would have taken."""
-    data = mixed_collection(plan, task, str(first.folder), (first,), extra(plan), seed, successes=False)
+    data = mixed_collection(plan, task, str(first.folder), (first,), extra(plan), ELSEWHERE + seed, successes=False)
     return relabelled(plan, data, plan.specialist(task, seed))
 
 
