@@ -18,13 +18,15 @@ from pipelines.paper import (
     generalisation,
     operator,
 )
-from pipelines.paper.cell import Cell
+from pipelines.paper.cell import HERE, Cell, make_cell
 from pipelines.paper.findings import Quantity
+from pipelines.paper.grid import run_grid
 from pipelines.paper.plan import Plan
 from pipelines.paper.results import with_needs
 from pipelines.paper.verdict import Verdict
 from rldg import geometry
 from rldg.cli import evaluate
+from rldg.data.lineage import read_lineage
 from rldg.data.writer import DatasetWriter
 from rldg.evaluation.trials import Trial, append_trial, summarise
 from rldg.stage import write_json
@@ -225,3 +227,33 @@ def test_where_a_claim_turns_is_said(tmp_path):
     (actions,) = [row for text, row in rows.items() if "Actions" in text]
     assert insertion[-1] == "skilled" and actions[-1] == "no operator"
     assert all(isinstance(entry, Quantity) for entry in insertion[1:-1])
+
+
+class Tiny(Plan):
+    """Everything so small that it takes a minute: what comes out means nothing."""
+
+    episodes = scenes = 2
+
+    def pick(self, full, quick):
+        return {15: 2, (15,): (2,)}.get(quick, quick) if isinstance(quick, int | tuple) else quick
+
+    def specialist(self, task, seed, recipe_name=""):
+        args = super().specialist(task, seed, recipe_name).args
+        config = replace(args.config, least_updates=5_000, confirm_episodes=20, confirm_per_round=10)
+        return make_cell(self.root, "specialist", replace(args, out=HERE, config=config))
+
+    def generalist(self, name, data, seed, updates=None, points=4):
+        return super().generalist(name, data, seed, 8, points)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_they_run_from_specialists_to_findings(tmp_path):
+    plan = Tiny(root=tmp_path, quick=True, seeds=(0,), generalists=("octo",))
+    for module in (bottleneck, ablation):
+        run_grid(plan.root, module.cells(plan), lanes=2)
+        found = module.findings(plan)
+        assert {outcome.claim for outcome in found.outcomes} < set(module.CLAIMS)
+    (edited,) = (path.parent for path in tmp_path.glob("edit/*/lineage.json"))
+    lineage = read_lineage(edited)
+    assert lineage is not None and lineage.parameters["actions"]["kind"] == "specialist"

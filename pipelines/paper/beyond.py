@@ -35,11 +35,11 @@ from rldg.evaluation.findings import GENERALISTS
 TITLE = "Beyond the paper: which roll-outs to learn from"
 LABELS = {
     "rl": "plain roll-outs",
-    "likeliest": "the same with the most likely actions",
-    "fastest": "the fastest half",
-    "diverse": "the most diverse half",
-    "recoveries": "with recoveries from pushes",
-    "dagger": "with the generalist's own states, relabelled",
+    "likeliest": "roll-outs with the most likely actions",
+    "fastest": "the fastest half of twice as many",
+    "diverse": "the most diverse half of twice as many",
+    "recoveries": "roll-outs and recoveries from pushes",
+    "dagger": "roll-outs and its own states, relabelled",
 }
 PUSHES = 0.7  # per second
 ELSEWHERE = 10_000  # added to the seed where episodes are to begin in other scenes than the plain ones

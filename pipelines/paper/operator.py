@@ -44,7 +44,7 @@ def _experiments(names: Sequence[str] = EXPERIMENTS) -> dict[str, ModuleType]:
 
 
 def _against(module: str, claim: Claim, skill: str) -> Claim:
-    says = f"Against an operator who is {skill}: {claim.says[0].lower()}{claim.says[1:]}"
+    says = f"Against an operator who is {skill}: {claim.says}"
     return replace(claim, key=f"{module}_{claim.key}_{skill.replace(' ', '_')}", says=says)
 
 
