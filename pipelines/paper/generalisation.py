@@ -9,7 +9,7 @@ Paper: pick and place, another object before another background: OpenVLA 10/20, 
 Run: python -m pipelines.paper generalisation
 
 Takes: on two idle cores a good two hours for both generalists and three seeds, by the sum of the expected seconds of
-its cells, three quarters of it the nine specialists on pictures; quick four minutes, with one that is stopped long
+its cells, three quarters of it the nine specialists on pictures; quick two minutes, with one that is stopped long
 before it is good, all of whose episodes are distilled. Not tried on a GPU, which would help specialists most.
 
 Verdict: for each generalist, on unseen connectors and in other looks, generalist minus its specialists (each tried on
@@ -50,8 +50,8 @@ CLAIMS = tuple(
 # A snapshot at the end says that the policy is wanted as it is, even if it has not succeeded once.
 BRIEF = {
     "least_updates": 1_000,
-    "max_env_steps": 1_200,
-    "snapshot_steps": 1_200,
+    "max_env_steps": 600,
+    "snapshot_steps": 600,
     "confirm_episodes": 20,
     "confirm_per_round": 5,
 }
@@ -62,7 +62,7 @@ def specialist(plan: Plan, task: str, seed: int) -> Cell:
     config = recipe(known_task(task), name="pixels")
     config = replace(config, **BRIEF) if plan.quick else config
     args = train.Args(task, HERE, seed, station=plan.station, config=config)
-    return make_cell(plan.root, "specialist_on_pictures", args, seconds=plan.pick(1200, 150))
+    return make_cell(plan.root, "specialist_on_pictures", args, seconds=plan.pick(1200, 90))
 
 
 def contest(plan: Plan) -> Contest:
