@@ -31,6 +31,8 @@ and the provenance of every cell. `render` makes all that people read of these f
 
 MODULES = (
     "connectors",
+    "sample_efficiency",
+    "cycle_time",
     "action_distribution",
     "ablation",
     "bottleneck",

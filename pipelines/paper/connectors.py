@@ -20,12 +20,13 @@ specialists, agrees if the whole interval of their success on their own connecto
 from collections.abc import Sequence
 
 from pipelines.demo import ARMS
-from pipelines.generalists import Generalist
 from pipelines.paper.cell import Cell
-from pipelines.paper.findings import Claim, Entry, Figure, Findings, Outcome, Quantity, Series, Table
-from pipelines.paper.measure import difference, evaluations, still_rises, success
+from pipelines.paper.contest import Contest
+from pipelines.paper.findings import Claim, Entry, Findings, Outcome, Quantity, Table
+from pipelines.paper.measure import evaluations, success
 from pipelines.paper.plan import Plan
 from pipelines.paper.verdict import AtLeast, Exceeds
+from rldg.evaluation.compare import Evaluation
 from rldg.evaluation.findings import DATA, GENERALISTS
 
 TITLE = "Precise connector insertion (section 4, Fig. 4)"
@@ -52,82 +53,47 @@ CLAIMS = (
 )
 
 
-def arm(plan: Plan, name: Generalist, kind: str, seed: int) -> Cell:
-    """The generalist of one kind of data and one seed; other modules share it."""
-    return plan.generalist(name, plan.sets(kind, plan.seen, plan.episodes, seed), seed)
+def contest(plan: Plan) -> Contest:
+    """Both kinds of data, of all seen connectors together, tried on all connectors."""
+    return Contest(
+        plan,
+        {arm: lambda seed, arm=arm: plan.sets(arm, plan.seen, plan.episodes, seed) for arm in ARMS},
+        {"seen": plan.seen, "unseen": plan.unseen},
+    )
 
 
-def arm_evaluations(plan: Plan, name: Generalist, kind: str) -> list[Cell]:
-    """The trials of an arm on all connectors, one cell per seed."""
-    return [plan.evaluation(arm(plan, name, kind, seed), (*plan.seen, *plan.unseen)) for seed in plan.seeds]
-
-
-def specialist_evaluations(plan: Plan) -> list[Cell]:
+def specialists(plan: Plan) -> list[Cell]:
     """The trials of each specialist on its own connector."""
     return [plan.evaluation(plan.specialist(task, seed), (task,)) for task in plan.seen for seed in plan.seeds]
 
 
-def curves(plan: Plan, name: Generalist, kind: str) -> list[Cell]:
-    """Success over training of the first seed's generalist, on the first seen connector; in simulation only."""
-    return [plan.curve(arm(plan, name, kind, plan.seeds[0]), plan.seen[0])] if plan.simulated else []
-
-
 def cells(plan: Plan) -> list[Cell]:
     """All cells that are read here."""
-    found = specialist_evaluations(plan)
-    for name in plan.generalists:
-        for kind in ARMS:
-            found += arm_evaluations(plan, name, kind) + curves(plan, name, kind)
-    return found
+    return specialists(plan) + contest(plan).cells()
 
 
 def findings(plan: Plan) -> Findings:
-    """Claims, success by connector, and the figure of both."""
-    groups = {"seen": plan.seen, "unseen": plan.unseen}
+    """Claims, success by connector, and the figure of both groups."""
+    held = contest(plan)
     claims = {claim.key: claim for claim in CLAIMS}
-    specialists = specialist_evaluations(plan)
-    outcomes = [Outcome(SPECIALISTS, success(evaluations(specialists)))]
+    own = evaluations(specialists(plan))
+    outcomes = [Outcome(SPECIALISTS, success(own))]
     rows: list[tuple[Entry, ...]] = [
-        ("RL specialists", "their own", *_by_task(specialists, plan.seen), *(None for _ in plan.unseen))
+        ("RL specialists", "their own", *_by_task(own, plan.seen), *(None for _ in plan.unseen))
     ]
-    bars = []
     for name in plan.generalists:
-        tried = {kind: arm_evaluations(plan, name, kind) for kind in ARMS}
-        rising = tuple(DATA[kind] for kind in ARMS for curve in curves(plan, name, kind) if still_rises(curve))
-        for group, tasks in groups.items():
-            here = difference(*(evaluations(tried[kind], tasks) for kind in ARMS))
-            outcomes.append(Outcome(claims[f"{name}_{group}"], here, rising))
+        outcomes += [held.against(claims[f"{name}_{group}"], name, *ARMS, group) for group in held.groups]
         for kind in ARMS:
-            by_task = _by_task(tried[kind], (*plan.seen, *plan.unseen))
-            rows.append((GENERALISTS[name], DATA[kind], *by_task))
-            bars.append(_series(f"{GENERALISTS[name]}, {DATA[kind]}", kind, [
-                success(evaluations(tried[kind], tasks)) for tasks in groups.values()
-            ]))  # fmt: skip
-    columns = ("policy", "data", *(task.removesuffix("_insertion") for task in (*plan.seen, *plan.unseen)))
+            tried = held.arm(name, kind).on(held.tasks)
+            rows.append((GENERALISTS[name], DATA[kind], *_by_task(tried, held.tasks)))
+    columns = ("policy", "data", *(task.removesuffix("_insertion") for task in held.tasks))
     return Findings(
         outcomes,
-        [Table("Success by connector", columns, rows)],
-        [
-            Figure(
-                "success",
-                "Success on locked scenes",
-                "connectors",
-                "success",
-                bars,
-                "points",
-                tuple(groups),
-                share=True,
-            )
-        ],
+        [Table("Success by connector", columns, rows), held.table("Success by group", DATA)],
+        [held.figure("success", "Success on locked scenes", DATA)],
         [f"{plan.scenes} locked scenes per connector, policy and seed; {plan.episodes} episodes per seen connector."],
     )
 
 
-def _by_task(cells: Sequence[Cell], tasks: Sequence[str]) -> list[Quantity]:
-    return [success(evaluations(cells, (task,))) for task in tasks]
-
-
-def _series(label: str, kind: str, found: Sequence[Quantity]) -> Series:
-    return Series(
-        label, range(len(found)), [q.value for q in found], [q.low for q in found], [q.high for q in found], kind
-    )
+def _by_task(arm: Sequence[Evaluation], tasks: Sequence[str]) -> list[Quantity]:
+    return [success([one for one in arm if one.summary.task == task]) for task in tasks]

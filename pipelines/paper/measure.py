@@ -105,7 +105,7 @@ def _rows(arm: Sequence[Evaluation], measure: Measure) -> dict[Any, list[float]]
     for one in arm:
         run = counts[one.summary.task] = counts.get(one.summary.task, -1) + 1
         for trial in one.trials:
-            row = rows.setdefault((one.summary.task, trial.task_hash, trial.seed), [float("nan")] * runs)
+            row = rows.setdefault((one.summary.task, trial.seed), [float("nan")] * runs)
             row[run] = measure(trial) if trial.success else float("nan")
     return rows
 

@@ -63,7 +63,7 @@ class Plan:
     def specialist(self, task: str, seed: int, recipe_name: str = "") -> Cell:
         """A specialist, trained by the recipe of this name; by default by the one that suits the task."""
         config = recipe(known_task(task), name=recipe_name)
-        return self._cell("specialist", train.Args(task, HERE, seed, station=self.station, config=config), seconds=37)
+        return self.cell("specialist", train.Args(task, HERE, seed, station=self.station, config=config), seconds=37)
 
     def collection(self, task: str, actor: Cell | str, episodes: int, seed: int) -> Cell:
         """A data set with so many successes of a specialist, which samples its actions as in the paper, or a person.
@@ -81,7 +81,7 @@ class Plan:
             stochastic=bool(needs),
             seed=seed,
         )
-        return self._cell("collection", args, needs, seconds=3 + 0.1 * episodes)
+        return self.cell("collection", args, needs, seconds=3 + 0.1 * episodes)
 
     def sets(self, arm: str, tasks: Sequence[str], episodes: int, seed: int) -> tuple[Cell, ...]:
         """A data set per task: of its specialist ("rl"), or of whoever teleoperates (any other name)."""
@@ -97,7 +97,7 @@ class Plan:
         usual, seconds = TRAINING[name]
         updates = updates or self.pick(usual, usual // 4)
         args = fine_tuning(name, tuple(one.folder for one in data), HERE, seed, updates, points)
-        return self._cell(name, args, tuple(data), seconds=20 + seconds * updates)
+        return self.cell(name, args, tuple(data), seconds=20 + seconds * updates)
 
     def evaluation(self, policy: Cell | str, tasks: Sequence[str], scenes: int | None = None) -> Cell:
         """A policy on the locked scenes of one or several tasks; 'expert' and 'teleoperator' are policies as well."""
@@ -106,15 +106,16 @@ class Plan:
         args = evaluate.Args(tuple(tasks), name, HERE, station=self.station, episodes=scenes, workers=1, videos=0)
         kind = needs[0].kind if needs and needs[0].kind in TRIAL_SECONDS else "other"
         seconds = 8 + TRIAL_SECONDS[kind] * scenes * len(tasks)
-        return self._cell("evaluation" if kind == "other" else f"evaluation_{kind}", args, needs, seconds)
+        return self.cell("evaluation" if kind == "other" else f"evaluation_{kind}", args, needs, seconds)
 
     def curve(self, generalist: Cell, task: str, scenes: int | None = None) -> Cell:
         """The checkpoints of a generalist on the locked scenes of a task in simulation: success over training."""
         scenes = scenes or self.pick(50, 20)
         args = curve.Args(task, generalist.folder, HERE, scenes)
-        return self._cell("curve", args, (generalist,), 15 + 4 * TRIAL_SECONDS[generalist.kind] * scenes)
+        return self.cell("curve", args, (generalist,), 15 + 4 * TRIAL_SECONDS[generalist.kind] * scenes)
 
-    def _cell(self, kind: str, args: Any, needs: tuple[Cell, ...] = (), seconds: float = 60.0) -> Cell:
+    def cell(self, kind: str, args: Any, needs: tuple[Cell, ...] = (), seconds: float = 60.0) -> Cell:
+        """Any other cell, by `make_cell`."""
         return make_cell(self.root, kind, args, needs, seconds, self._inputs)
 
     @cached_property
