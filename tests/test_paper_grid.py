@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from tests import toy_verb
 ROOT = Path(__file__).parents[1]
 
 
-def toy(root: Path, number: int, *needs: Cell, **changes: float) -> Cell:
+def toy(root: Path, number: int, *needs: Cell, **changes: Any) -> Cell:
     args = toy_verb.Args(number, HERE, tuple(need.folder for need in needs), **changes)
     return make_cell(root, "toy", args, needs, seconds=10.0)
 

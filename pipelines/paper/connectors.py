@@ -9,7 +9,7 @@ teleoperated data; Octo 50/80. Specialists: consistently 100 %.
 
 Run: python -m pipelines.paper connectors
 
-Takes: on two idle cores about 50 minutes for both generalists and three seeds, by the sum of the expected seconds of
+Takes: on two idle cores 54 minutes for both generalists and three seeds, by the sum of the expected seconds of
 its cells; quick two. On a GPU the trainings of the small generalists are no bottleneck; simulation takes the time.
 
 Verdict: of each difference, agrees if its 95 % interval over scenes and seeds lies above zero, differs if it lies below

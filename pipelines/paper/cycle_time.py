@@ -7,7 +7,7 @@ Paper (Fig. 6, section 4): directions only, the bars' values were not found. Cyc
 
 Run: python -m pipelines.paper cycle-time
 
-Takes: on two idle cores seven minutes for three seeds beyond what `connectors` runs, by the sum of the expected seconds
+Takes: on two idle cores four minutes for three seeds beyond what `connectors` runs, by the sum of the expected seconds
 of its cells; quick half a minute. Nothing is trained, so a GPU hardly helps.
 
 Verdict: of each ratio of steps (seconds for the rate) over the scenes in which both succeeded, agrees if its 95 %

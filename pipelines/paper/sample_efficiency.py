@@ -9,8 +9,8 @@ ones (second-hand).
 
 Run: python -m pipelines.paper sample-efficiency
 
-Takes: on two idle cores about three and a half hours for three seeds, by the sum of the expected seconds of its cells;
-quick four minutes. Not tried on a GPU, which would help the trainings, two thirds of it. The first generalist of the
+Takes: on two idle cores about three hours for three seeds, by the sum of the expected seconds of its cells;
+quick six. Not tried on a GPU, which would help the trainings, two thirds of it. The first generalist of the
 plan only.
 
 Verdict: few RL episodes are as good as many teleoperated ones if the 95 % interval of the paired difference lies above

@@ -21,8 +21,9 @@ class Verdict(StrEnum):
 class Exceeds:
     """The claim: the number is larger than `bound`.
 
-    *agrees* if the whole interval lies above `bound`; *differs* if it lies below `bound` + `relevant`, so that an
-    effect, if there is one, is smaller than anybody would care for; else *inconclusive*.
+    *agrees* if the whole interval lies above `bound`, however little; *differs* if it reaches down to `bound` and lies
+    below `bound` + `relevant`, so that an effect, if there is one, is smaller than anybody would care for; else
+    *inconclusive*.
     """
 
     bound: float = 0.0
