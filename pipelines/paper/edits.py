@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Literal
 
-from pipelines.paper.cell import HERE, Cell, make_cell
+from pipelines.paper.cell import HERE, Cell
 from pipelines.paper.plan import Plan
 from rldg.cli import collect
 from rldg.cli.data import choose, relabel
@@ -14,14 +14,13 @@ EDIT_SECONDS = 6.0  # of an edit of some hundred episodes on one core, start inc
 
 def successes(plan: Plan, data: Cell) -> Cell:
     """The successful episodes of a data set."""
-    return make_cell(plan.root, "edit", keep.Args(folder=data.folder, where="success", out=HERE), (data,), EDIT_SECONDS)
+    return plan.cell("edit", keep.Args(folder=data.folder, where="success", out=HERE), (data,), EDIT_SECONDS)
 
 
 def chosen(plan: Plan, data: Cell, by: Literal["fastest", "diverse"], count: int) -> Cell:
     """So many successes of a data set, by a measure of `rldg.data.editing.choose`."""
-    return make_cell(
-        plan.root, "edit", choose.Args(folder=data.folder, by=by, count=count, out=HERE), (data,), EDIT_SECONDS
-    )
+    args = choose.Args(folder=data.folder, by=by, count=count, out=HERE)
+    return plan.cell("edit", args, (data,), EDIT_SECONDS)
 
 
 def relabelled(plan: Plan, data: Cell, actor: Cell, *, sampled: bool = True) -> Cell:
@@ -29,7 +28,7 @@ def relabelled(plan: Plan, data: Cell, actor: Cell, *, sampled: bool = True) -> 
     the most likely ones.
     """
     args = relabel.Args(folder=data.folder, actions=str(actor.folder), stochastic=sampled, out=HERE)
-    return make_cell(plan.root, "edit", args, (data, actor), EDIT_SECONDS)
+    return plan.cell("edit", args, (data, actor), EDIT_SECONDS)
 
 
 def mixed_collection(
@@ -46,10 +45,10 @@ def mixed_collection(
         stochastic=True,
         seed=seed,
     )
-    return make_cell(plan.root, "collection", args, needs, 3 + 0.5 * episodes)
+    return plan.cell("collection", args, needs, 3 + 0.5 * episodes)
 
 
 def trained_on_failures(plan: Plan, generalist: Cell) -> Cell:
     """The same training, but failed episodes count too: their actions were relabelled."""
     args = replace(generalist.args, out=HERE, config=replace(generalist.args.config, failures=True))
-    return make_cell(plan.root, generalist.kind, args, generalist.needs, generalist.seconds)
+    return plan.cell(generalist.kind, args, generalist.needs, generalist.seconds)

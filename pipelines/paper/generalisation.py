@@ -23,7 +23,7 @@ comes from the three connectors being learned together.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipelines.paper.cell import HERE, Cell, known_task, make_cell
+from pipelines.paper.cell import HERE, Cell, known_task
 from pipelines.paper.contest import Contest
 from pipelines.paper.edits import mixed_collection, trained_on_failures
 from pipelines.paper.findings import Claim, Findings
@@ -62,7 +62,7 @@ def specialist(plan: Plan, task: str, seed: int) -> Cell:
     config = recipe(known_task(task), name="pixels")
     config = replace(config, **BRIEF) if plan.quick else config
     args = train.Args(task, HERE, seed, station=plan.station, config=config)
-    return make_cell(plan.root, "specialist_on_pictures", args, seconds=plan.pick(1200, 90))
+    return plan.cell("specialist_on_pictures", args, seconds=plan.pick(1200, 90))
 
 
 def contest(plan: Plan) -> Contest:
