@@ -220,8 +220,8 @@ def test_where_a_claim_turns_is_said(tmp_path):
     found = operator.findings(plan)
     assert {outcome.claim for outcome in found.outcomes} <= set(operator.CLAIMS)
     verdicts = {outcome.claim.key: outcome.verdict for outcome in found.outcomes}
-    assert verdicts["fmb_insertion_octo_seen_clumsy"] is Verdict.AGREES
-    assert verdicts["fmb_insertion_octo_seen_skilled"] is not Verdict.AGREES
+    assert verdicts["action_distribution_progress"] is Verdict.AGREES  # against both
+    assert verdicts["fmb_insertion_octo_seen"] is not Verdict.AGREES  # against the clumsy one alone
     rows = {str(row[0]): row for row in found.tables[0].rows}
     (insertion,) = [row for text, row in rows.items() if "FMB insertion" in text]
     (actions,) = [row for text, row in rows.items() if "Actions" in text]
