@@ -19,7 +19,7 @@ import tyro
 from rldg.evaluation.compare import compare, find_evaluations
 from rldg.evaluation.statistics import wilson
 from rldg.evaluation.trials import Summary
-from rldg.stage import write_json
+from rldg.stage import write_durably, write_json
 
 RESULTS = Path("docs/results.json")
 README = Path("README.md")
@@ -88,15 +88,19 @@ def markdown(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def fill(page: Path, begin: str, end: str, table: str) -> None:
+    """Puts `table` between two marks of a page; leaves a page without them as it is."""
+    head, found, rest = page.read_text(encoding="utf-8").partition(begin)
+    if found and end in rest:
+        tail = rest.partition(end)[2]
+        write_durably(page, f"{head}{begin}\n{table}\n{end}{tail}".encode())
+
+
 def main(args: Args) -> None:
     """Writes docs/results.json, if runs are given, and README's table."""
     if args.runs:
         write_json(RESULTS, gather(args.runs))
-    text = README.read_text(encoding="utf-8")
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    table = markdown(json.loads(RESULTS.read_text(encoding="utf-8")))
-    README.write_text(f"{head}{BEGIN}\n{table}\n{END}{tail}", encoding="utf-8")
+    fill(README, BEGIN, END, markdown(json.loads(RESULTS.read_text(encoding="utf-8"))))
 
 
 if __name__ == "__main__":

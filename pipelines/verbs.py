@@ -23,8 +23,10 @@ class PipelineError(RldgError):
     """A stage of a pipeline failed; its own sentence stands above."""
 
 
-def carry_out(*verbs: Any) -> None:
+def carry_out(*verbs: Any, log: Path | None = None) -> None:
     """Runs verbs side by side, each in a process of its own, and returns when all have ended.
+
+    With `log`, all that they print, progress included, is appended to that file.
 
     A verb is the `Args` of its module, such as `rldg.cli.train.Args(...)`; the module's `main` carries it out.
 
@@ -32,7 +34,7 @@ def carry_out(*verbs: Any) -> None:
     is run anew. Raises `PipelineError` when one fails, after stopping the others.
     """
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_run, args=(args, line)) for line, args in enumerate(verbs)]
+    processes = [context.Process(target=_run, args=(args, line, log)) for line, args in enumerate(verbs)]
     for process in processes:
         process.start()
     try:
@@ -41,8 +43,11 @@ def carry_out(*verbs: Any) -> None:
         _stop(processes)
 
 
-def _run(args: Any, line: int) -> None:
+def _run(args: Any, line: int, log: Path | None) -> None:
     exit_with_parent()
+    if log is not None:
+        with open(log, "ab") as file:
+            os.dup2(file.fileno(), sys.stderr.fileno())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that workers are ended too
     os.environ["TQDM_POSITION"] = str(line)  # progress bars side by side: a line of the terminal each
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - a pipeline says itself what came out

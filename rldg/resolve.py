@@ -18,6 +18,7 @@ BROWSER = {"host": str, "port": int}
 REMOTE = {"connect": float, "answer": float, "keys": Path}  # of policy servers: see `rldg.policies.remote`
 IREVLA = "irevla.json"  # in the run folder of iRe-VLA, whose last policy it names
 SERVERS = ("ws://", "wss://")
+THEN, PUSHES = ":then=", ":pushes="
 
 
 def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") -> Policy:
@@ -35,6 +36,9 @@ def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") ->
     `spacemouse`, `gamepad`, `keyboard` and `browser[:host=0.0.0.0,port=8080]` are a person with that device, and
     `POLICY+DEVICE` lets the person take over. The device is opened when the first episode begins.
 
+    `FIRST:then=SECOND` lets the second policy insert what the first has grasped (`rldg.policies.relay`), and
+    `POLICY:pushes=0.5` pushes the policy off its way, every two seconds on average (`rldg.policies.pushed`).
+
     `stochastic` lets a specialist sample its actions, as the paper's roll-outs do; others ignore it. `statistics`
     chooses by which of its data sets a generalist un-normalises; the first one by default.
 
@@ -44,8 +48,18 @@ def load_policy(text: str, *, stochastic: bool = False, statistics: str = "") ->
     """
     base, plus, operator = text.rpartition("+")
     name, _, habits = text.partition(":")
+    first, then, second = text.partition(THEN)
+    before, pushes, rate = text.rpartition(PUSHES)
     if plus and (operator in NAMES or operator.partition(":")[0] in DEVICES):
         return under_operator(load_policy(base, stochastic=stochastic, statistics=statistics), operator)
+    if then:
+        from rldg.policies.relay import Relay
+
+        return Relay(*(load_policy(part, stochastic=stochastic, statistics=statistics) for part in (first, second)))
+    if pushes:
+        from rldg.policies.pushed import Pushed
+
+        return Pushed(load_policy(before, stochastic=stochastic, statistics=statistics), _number(rate))
     if name in DEVICES:
         from rldg.policies.device import DevicePolicy
 
@@ -99,6 +113,13 @@ def under_operator(policy: Policy, operator: str) -> Policy:
     from rldg.policies.intervention import Intervention
 
     return Intervention(policy, load_policy(operator))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"'{text}' is no number of pushes per second; valid: {PUSHES}0.5.") from None
 
 
 def _device(text: str) -> Any:

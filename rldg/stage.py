@@ -149,7 +149,7 @@ def stage(
         )
     )
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    with locked(folder):
         if overwrite:
             _empty(folder)
         record = _previous(folder, identity, resume)
@@ -177,8 +177,11 @@ def stage(
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keeps other processes out of the folder; the lock goes with the process, however that ends."""
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps other processes out of the folder; the lock goes with the process, however that ends.
+
+    Raises `StageError`, naming the process, if another one works in it.
+    """
     with open(folder / ".lock", "a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -212,8 +215,8 @@ def _previous(folder: Path, identity: dict[str, Any], resume: bool) -> dict[str,
             "finished": False,
             "duration_seconds": 0.0,
             "code_version": code_version(),
-            "packages": _installed(),
-            "machine": {"platform": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()},
+            "packages": installed(),
+            "machine": machine(),
         }
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -243,7 +246,13 @@ def _differences(there: Any, here: Any, name: str = "") -> list[str]:
     return [] if there == here else [f"{name}: {there!r} there, {here!r} here"]
 
 
-def _installed() -> dict[str, str]:
+def machine() -> dict[str, Any]:
+    """What a run is on record to have run on."""
+    return {"platform": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()}
+
+
+def installed() -> dict[str, str]:
+    """Versions of the packages that decide numbers."""
     versions = {}
     for name in PACKAGES:
         try:

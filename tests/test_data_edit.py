@@ -419,7 +419,7 @@ def test_paraphrases_are_drawn_per_episode_by_task_and_seed(folder, tmp_path):
     for wrong in ("", [], [""], [3], {"usb_a_insertion": []}, {}):
         with pytest.raises((UsageError, DatasetError)):
             relabel_dataset(folder, tmp_path / "wrong", instructions=wrong)
-    with pytest.raises(UsageError, match="takes instructions, paraphrases or an outcome"):
+    with pytest.raises(UsageError, match="takes instructions, paraphrases, an outcome or"):
         relabel_dataset(folder, tmp_path / "wrong")
     assert not (tmp_path / "wrong").exists()
 

@@ -28,7 +28,7 @@ _VARIABLES = {
     OTHER: "var(--other)",
     **{color: f"var(--{arm})" for arm, color in ARM_COLORS.items()},
 }
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "rldg",
     "font.size": 9,
@@ -64,7 +64,7 @@ class Svg:
 @contextmanager
 def svg(width: float, height: float, **subplots: Any) -> Iterator[Svg]:
     """A figure of that size [inch at 72 dots]; its markup is there when the body ends."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(figure)
         drawing = Svg(figure.subplots(**subplots))

@@ -40,6 +40,7 @@ def open_data(
     normalisation: Mode = "normal",
     state: bool = False,
     statistics: dict[str, Any] | None = None,
+    failures: bool = False,
 ) -> TrainingData:
     """The steps of the successful episodes of all `folders`; whole episodes are held out, drawn from the seed.
 
@@ -53,10 +54,12 @@ def open_data(
         normalisation: of actions and states; see `Normalisation`.
         state: whether the state is read.
         statistics: to normalise by.
+        failures: whether failed episodes are trained on too, as those that were relabelled with better actions.
 
     Raises `DatasetError` if a camera is missing, the actions have different meanings, or nothing is left to train on.
     """
-    datasets = [open_dataset(folder, verify=False).successes() for folder in folders]
+    opened = [open_dataset(folder, verify=False) for folder in folders]
+    datasets = opened if failures else [dataset.successes() for dataset in opened]
     count = sum(map(len, datasets))
     order = np.random.default_rng([seed, count]).permutation(count)
     held = np.isin(np.arange(count), order[: round(validation_share * count)])

@@ -1,4 +1,5 @@
-"""Writes a data set anew with other instructions, or with an outcome that an operator judged.
+"""Writes a data set anew with other instructions, with an outcome that an operator judged, or with the actions that
+another policy would have taken.
 
 --where and --episodes say which episodes: those that both select. All others are taken over as they are.
 
@@ -7,6 +8,7 @@ Examples:
   rldg data relabel runs/data --paraphrases --seed 1 --out runs/paraphrased
   rldg data relabel runs/data --instructions texts.yaml --where "success" --out runs/renamed
   rldg data relabel runs/data --outcome failure --reason jam --episodes 3 10-12 --out runs/judged
+  rldg data relabel runs/teleoperated --actions runs/specialist --out runs/relabelled
 """
 
 from dataclasses import dataclass
@@ -35,6 +37,10 @@ class Args(EditArgs):
     outcome: Literal["success", "failure"] | None = None
     # Why it failed: time_out, jam, force_limit, or in words of your own.
     reason: str = ""
+    # Policy whose actions on the recorded observations take the place of the recorded actions.
+    actions: str = ""
+    # Let a specialist sample these actions instead of taking the most likely ones.
+    stochastic: bool = False
     # Condition on the episodes, as in `rldg data filter`.
     where: str = ""
     # Numbers of the episodes, from 0, and ranges that include both ends.
@@ -61,6 +67,8 @@ def main(args: Args) -> int:
         instructions=read_instructions(args.instructions) if args.instructions else args.instruction or None,
         paraphrases=args.paraphrases,
         outcome=Outcome(args.outcome == "success", args.reason) if args.outcome else None,
+        actions=args.actions,
+        stochastic=args.stochastic,
         where=args.where,
         episodes=args.episodes,
         split=args.split,

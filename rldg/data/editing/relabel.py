@@ -1,10 +1,14 @@
-"""`relabel`: other instructions, another verdict. Pictures and all other columns stay as they are, bit for bit."""
+"""`relabel`: other instructions, another verdict, the actions of another policy.
+
+Pictures and all other columns stay as they are, bit for bit.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rldg.data.editing.actions import action_changes
 from rldg.data.editing.drop import numbered
 from rldg.data.editing.instructions import Instructions, instruction_changes, own_instructions
 from rldg.data.editing.names import select
@@ -22,6 +26,8 @@ def relabel_dataset(
     instructions: Instructions | None = None,
     paraphrases: bool = False,
     outcome: Outcome | None = None,
+    actions: str = "",
+    stochastic: bool = False,
     where: str = "",
     episodes: Sequence[str] = (),
     split: str = "",
@@ -36,6 +42,9 @@ def relabel_dataset(
         instructions: a text or several, for all tasks or by task; of several, each episode draws one.
         paraphrases: draw from what each task's own file says: its instruction and its paraphrases.
         outcome: what an operator judged.
+        actions: policy (`rldg.resolve.load_policy`) whose actions take the place of the recorded ones, see
+            `rldg.data.editing.actions`; outcomes stay those of the actions that were carried out.
+        stochastic: whether a specialist samples them instead of giving the most likely ones.
         where: a condition (`rldg.data.editing.expression`); by default every episode satisfies it.
         episodes: numbers and ranges such as "10-20"; by default all.
         split: where the numbers count; by default "train", or the only split.
@@ -47,12 +56,12 @@ def relabel_dataset(
 
     Raises:
         UsageError: nothing is to be changed, or the episodes are not selected in a valid way.
-        DatasetError: the data set has no such columns, or there is no instruction for a task.
+        DatasetError: the data set has no such columns, there is no instruction for a task, or the policy does not fit.
     """
     if instructions is not None and paraphrases:
         raise UsageError("Instructions are given, or are the task's own paraphrases, not both.")
-    if instructions is None and not paraphrases and outcome is None:
-        raise UsageError("Relabelling takes instructions, paraphrases or an outcome.")
+    if instructions is None and not paraphrases and outcome is None and not actions:
+        raise UsageError("Relabelling takes instructions, paraphrases, an outcome or a policy's actions.")
     source = open_source(folder)
     selected = set(select(source, where) if where else source)
     if episodes:
@@ -63,6 +72,10 @@ def relabel_dataset(
         instructions = own_instructions(selected)
     changes = [instruction_changes(source, instructions, seed)] if instructions is not None else []
     changes += [outcome_changes(source, outcome)] if outcome else []
+    acting: dict[str, Any] | None = None
+    if actions:
+        change_actions, acting = action_changes(actions, stochastic)
+        changes.append(change_actions)
 
     def change(place: Place) -> Columns:
         return {n: c for columns in changes for n, c in columns(place).items()} if place in selected else {}
@@ -71,5 +84,6 @@ def relabel_dataset(
     parameters = {
         "instructions": instructions, "outcome": outcome and asdict(outcome), "where": where,
         "episodes": list(episodes), "split": source.split(split) if episodes else "", "seed": seed,
+        **({"actions": acting} if acting else {}),
     }  # fmt: skip
     return write_edit(out, "relabel", parameters, [source], plan, change=change, overwrite=overwrite)

@@ -24,6 +24,7 @@ def open_data(
     validation_share: float,
     seed: int,
     statistics: dict[str, Any] | None = None,
+    failures: bool = False,
 ) -> TrainingData:
     """What `rldg.generalists.training_data` finds for the cameras and the state that `model` sees."""
     found = training_data.open_data(
@@ -33,6 +34,7 @@ def open_data(
         seed=seed,
         state=bool(model.lowdim),
         statistics=statistics,
+        failures=failures,
     )
     sizes = {image.camera: found.image_sizes[image.camera] or image.size for image in model.images}
     return replace(found, image_sizes=sizes)

@@ -87,6 +87,8 @@ class FinetuneConfig:
 
     # Share of the episodes that is held out, to measure the loss on.
     validation_share: float = 0.0
+    # Train on failed episodes too: for data whose actions were relabelled with what would have been right.
+    failures: bool = False
     # Weights of the data sets in the mixture, in their order; by default every step counts the same.
     weights: tuple[float, ...] = ()
     # Share of the samples that are told their task by a later picture of the episode instead of the instruction.

@@ -90,7 +90,14 @@ def finetune(
     configuration = {"config": what, "model": to_json(model)} | ({"statistics": statistics} if statistics else {})
     with training_stage("octo", out, configuration, seed, inputs, overwrite=overwrite, leads=leads()) as run:
         if not agreed(run.finished):
-            found = open_data(data, model, validation_share=config.validation_share, seed=seed, statistics=statistics)
+            found = open_data(
+                data,
+                model,
+                validation_share=config.validation_share,
+                seed=seed,
+                statistics=statistics,
+                failures=config.failures,
+            )
             if leads():
                 write_description(
                     out,

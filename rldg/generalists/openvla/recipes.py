@@ -82,6 +82,8 @@ class FinetuneConfig:
 
     # Share of the episodes that is held out, to measure loss and errors on.
     validation_share: float = 0.0
+    # Train on failed episodes too: for data whose actions were relabelled with what would have been right.
+    failures: bool = False
     # Weights of the data sets in the mixture, in their order; by default every step counts the same.
     weights: tuple[float, ...] = ()
     # GiB of decoded pictures to keep in memory; those of larger sets are decoded whenever they are needed.

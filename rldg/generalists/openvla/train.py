@@ -103,6 +103,7 @@ def finetune(
                 validation_share=config.validation_share,
                 seed=seed,
                 normalisation="bounds_q99",
+                failures=config.failures,
             )
             learner = Learner(start.model, config, seed, error_scale(found.statistics), accelerator)
             run.result = _trained(
