@@ -5,6 +5,7 @@ from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ HERE_IS = Quantity(0.19, 0.05, 0.29, "points", 150, "scenes", 3)
 CLAIM = Claim("octo_seen", "Octo does better on RL data.", "+37 points", Exceeds(), second_hand=True)
 
 
-def planted(root: Path, name: str = "connectors", **plan: object) -> Path:
+def planted(root: Path, name: str = "connectors", **plan: Any) -> Path:
     """Results of an experiment whose findings are made up, in a folder."""
     module = ModuleType(f"pipelines.paper.{name}", "Connectors.\n\nClaim: made up.")
     module.__dict__["TITLE"] = "Connectors (Fig. 4)"
@@ -42,7 +43,7 @@ def planted(root: Path, name: str = "connectors", **plan: object) -> Path:
         ],
         ["A note."],
     )
-    return write_results(root / "results", module, Plan(**({"root": root / "cells"} | plan)), [cell], found)
+    return write_results(root / "results", module, Plan(root=root / "cells", **plan), [cell], found)
 
 
 def test_every_number_that_is_shown_is_the_json_s(tmp_path: Path) -> None:

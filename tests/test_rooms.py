@@ -25,8 +25,8 @@ MAY_IMPORT = {
     "serving": {"tasks", "sim", "robots", "env", "policies", "rollout", "data"},
 }
 # In no room: `geometry`, `errors`, `listening`, `machine` and `engines` (which start worker processes) know nothing of
-# the others and serve all; `stage` knows folders only; `workers` runs episodes on engines (`ray_engine` is one); `resolve` turns
-# what a user types into a policy; `doctor` looks at the machine.
+# the others and serve all; `stage` knows folders only; `workers` runs episodes on engines (`ray_engine` is one);
+# `resolve` turns what a user types into a policy; `doctor` looks at the machine.
 FOR_ALL = {"geometry", "errors", "stage", "listening", "machine", "engines"}
 OVER_ROLLOUT = {"workers", "ray_engine", "resolve"}
 MAY_USE_WORKERS = {"specialists", "classifiers", "data", "irevla", "evaluation", "cli"}

@@ -3,7 +3,7 @@
 Claim: policies that learned from RL data are faster than those that learned from teleoperated data; OpenVLA on RL data
 is slower than the specialists that it learned from, which the authors put down to its acting at 4 Hz instead of 10.
 
-Paper (Fig. 6, section 4): directions only, the bars' values were not found. Cycle times are over successes.
+Paper: Fig. 6 and section 4; directions only, the bars' values were not found. Cycle times are over successes.
 
 Run: python -m pipelines.paper cycle-time
 

@@ -110,7 +110,7 @@ def _strict(value: Any) -> Any:
     """Values that strict JSON knows: numbers that are not finite become null, paths text."""
     if isinstance(value, dict):
         return {str(key): _strict(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | range):
         return [_strict(one) for one in value]
     if isinstance(value, float):
         return round(value, 6) if math.isfinite(value) else None

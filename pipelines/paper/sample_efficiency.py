@@ -3,7 +3,7 @@
 Claim: a generalist needs several times fewer episodes of RL data than of teleoperated data, on a connector that it was
 trained on (VGA) as well as on one that it was not (USB-C), where teleoperated data stops helping before it is perfect.
 
-Paper (Fig. 5, OpenVLA): VGA, from episodes on VGA alone: 100 % with 45 RL episodes, with teleoperated ones 300 are
+Paper: Fig. 5, OpenVLA. VGA, from episodes on VGA alone: 100 % with 45 RL episodes, with teleoperated ones 300 are
 needed. USB-C, from episodes on the three seen connectors: 100 % with 150 RL episodes, about 90 % with 900 teleoperated
 ones (second-hand).
 

@@ -25,7 +25,7 @@ from rldg.robots.base import Contact
 from rldg.rollout import Episode, Subscriber, rollout
 from rldg.stage import stage
 from rldg.tasks.station import Station
-from rldg.tasks.task import GroundTruth, JudgedApart, JudgedByOperator, Task
+from rldg.tasks.task import GroundTruth, JudgedApart, JudgedByOperator, JudgedByWorld, Task
 from rldg.workers import episode_seed
 
 LABEL, TRUTH = "observation/label", "observation/truth"
@@ -46,8 +46,10 @@ def true_criterion(task: Task) -> GroundTruth | None:
     """By what a simulator judges `task` at a single moment: what is to be held for some steps counts from the first."""
     own = task.success
     criterion = own.truth if isinstance(own, JudgedApart) else own
-    holds = criterion is not None and "hold_steps" in type(criterion).model_fields
-    return criterion.model_copy(update={"hold_steps": 1}) if criterion is not None and holds else criterion
+    if criterion is None or isinstance(criterion, JudgedByWorld):
+        return None
+    holds = "hold_steps" in type(criterion).model_fields
+    return criterion.model_copy(update={"hold_steps": 1}) if holds else criterion
 
 
 def recording_env(task: Task, steps: int, station: Station | None = None) -> RobotEnv:
