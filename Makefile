@@ -10,7 +10,7 @@ READY := .venv/.ready
 RUN := runs/$(TASK)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo connectors specialist collect finetune evaluate report test lint format typecheck benchmarks clean
+.PHONY: help setup demo paper specialist collect finetune evaluate report test lint format typecheck benchmarks clean
 
 help:  ## say what there is
 	@echo "usage: make TARGET [TASK=$(TASK)] [EPISODES=$(EPISODES)] [TRIALS=$(TRIALS)] [SEED=$(SEED)]"
@@ -25,8 +25,11 @@ $(READY): pyproject.toml constraints.txt tools/setup.sh
 demo: $(READY)  ## one connector, end to end: specialist, data, two generalists, evaluation, report in runs/demo
 	$(PYTHON) -m pipelines.demo $(if $(GENERALIST),--generalist $(GENERALIST) --out runs/demo_$(GENERALIST))
 
-connectors: $(READY)  ## the same for three seen connectors and four unseen ones, in runs/connectors
-	$(PYTHON) -m pipelines.connectors
+paper: $(READY)  ## the paper's experiments, all of them (hours); `make paper-connectors` one of them, QUICK=1 in minutes
+	$(PYTHON) -m pipelines.paper all $(if $(QUICK),--quick)
+
+paper-%: $(READY)
+	$(PYTHON) -m pipelines.paper $* $(if $(QUICK),--quick)
 
 specialist: $(READY)  ## train a specialist on TASK
 	$(RLDG) train $(TASK) --seed $(SEED) --out $(RUN)/specialist
@@ -44,7 +47,7 @@ report: $(READY)  ## write a page about all of it
 	$(RLDG) report $(RUN)
 
 test: $(READY)  ## run the tests, but for those marked slow or gpu
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n 2 --dist worksteal
 
 lint: $(READY)  ## check style
 	.venv/bin/ruff check .
