@@ -23,6 +23,7 @@ from rldg.specialists.actor import Actor, scene_seed
 from rldg.specialists.arrays import from_named_arrays, named_arrays, read_arrays, write_arrays
 from rldg.specialists.checkpoint import Checkpoints
 from rldg.specialists.features import features
+from rldg.specialists.judging import AsJudged
 from rldg.specialists.learner import Learner
 from rldg.specialists.loop import Loop
 from rldg.specialists.networks import forward, init_layers
@@ -170,7 +171,7 @@ def test_demonstrations_that_failed_are_made_up_for_and_not_learned_from(tmp_pat
     assert [episode.success for episode in made] == [True, True, False, True, False, True]
     actors, learner = Here(Actor(point_env, task, config, seed=0)), Learner(config, SPEC, seed=0)
     actors.begin(demonstrations_request(0, 4))
-    Loop(task, config, learner, actors, tmp_path).demonstrated()  # pyright: ignore[reportArgumentType]
+    Loop(task, config, learner, AsJudged(), actors, tmp_path).demonstrated()  # pyright: ignore[reportArgumentType]
     assert learner.prior_steps == sum(len(episode) for episode in made if episode.success)
 
 
