@@ -16,6 +16,7 @@ from rldg.env.workspace import clip_to_box
 from rldg.errors import ActionError, ContractError, RldgError, TaskFileError
 from rldg.policies.base import Policy, PolicyMetadata
 from rldg.resolve import load_policy
+from rldg.robots.base import Contact
 from rldg.rollout import rollout
 from rldg.tasks import load_task
 from rldg.tasks.task import PoseThreshold
@@ -99,6 +100,16 @@ def test_pressing_on_the_rim_is_a_jam_and_no_wall_gives_way(usb: RobotEnv) -> No
     assert episode.metadata.failure_reason == "jam"
     assert 0 < episode.metadata.penetration < 0.5e-3
     assert len(episode) == usb.task.horizon
+
+
+def test_a_wall_that_gave_way_ends_the_episode_as_a_failure(monkeypatch) -> None:
+    env = RobotEnv(load_task("usb_a_insertion"), cameras=False)
+    env.reset(seed=0)
+    through = Contact(depth=0.02, penetration=0.6e-3, clearance=0.5e-3, touching=True)
+    monkeypatch.setattr(env.robot, "contact", lambda: through)
+    _, reward, terminated, truncated, info = env.step(np.array([0, 0, 0, 0, 0, 0, -1], np.float32))
+    assert terminated and not truncated and reward == 0
+    assert info["step"].failure_reason == "penetration"
 
 
 def test_too_much_force_ends_the_episode_as_a_failure() -> None:

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rldg.env.types import gripper_command
-from rldg.specialists import grasp, imitation
+from rldg.specialists import grasp
 from rldg.specialists.agent import init_state
 from rldg.specialists.learner import Learner
-from rldg.specialists.networks import forward, gaussian
+from rldg.specialists.networks import forward
 from rldg.specialists.spec import AgentSpec
 from tests.test_specialist import TINY
 
@@ -49,35 +49,6 @@ def test_it_learns_to_close_at_the_object_and_not_elsewhere():
     assert near.argmax() == grasp.CLOSE
     assert far.argmax() != grasp.CLOSE
     assert far[grasp.CLOSE] < far[grasp.STAY]
-
-
-def test_the_gripper_is_drawn_to_what_was_shown_until_that_leads_by_the_margin():
-    ahead, behind = np.array([[0.5, 0.4, 0.4]], np.float32), np.array([[0.4, 0.42, 0.5]], np.float32)
-    assert imitation.of_choice(ahead, np.array([grasp.CLOSE])) == 0
-    assert imitation.of_choice(behind, np.array([grasp.CLOSE])) == pytest.approx(0.1 + imitation.MARGIN)
-
-
-@pytest.mark.parametrize("reward", [1.0, 0.0])
-def test_the_arm_imitates_what_was_shown_where_that_pays(reward):
-    """Episodes of one step; the demonstrated motion earns `reward`, what the agent tries itself always 0.5."""
-    config = dataclasses.replace(CONFIG, imitation=1.0)
-    drawn, plain = Learner(config, SPEC, seed=0), Learner(CONFIG, SPEC, seed=0)
-    shown, own = tries(200), tries(400, seed=1)
-    shown |= {"action": np.full_like(shown["action"], 0.6), "reward": np.full_like(shown["reward"], reward)}
-    own |= {"action": np.clip(own["action"], -1, 0), "reward": np.full_like(own["reward"], 0.5)}
-    for learner in (drawn, plain):
-        learner.add({**shown, "continues": 0 * shown["reward"]}, prior=True)
-        learner.add({**own, "continues": 0 * own["reward"]}, prior=False)
-        learner.learn()
-    off = [np.abs(np.tanh(motion(learner, shown["features"])) - 0.6).mean() for learner in (drawn, plain)]
-    if reward:
-        assert off[0] < 0.1 < off[1]
-    else:
-        assert off[0] > 0.5
-
-
-def motion(learner: Learner, features: np.ndarray) -> np.ndarray:
-    return gaussian(learner.actor["trunk"], features)[0]
 
 
 def test_an_interrupted_learner_goes_on_with_the_same_bits():

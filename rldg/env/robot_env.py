@@ -27,10 +27,11 @@ from rldg.robots.base import Robot, RobotState
 from rldg.robots.stops import RobotFault, RobotStop
 from rldg.tasks import load_station
 from rldg.tasks.station import Station
-from rldg.tasks.task import Task
+from rldg.tasks.task import InsertionDepth, Task
 
 RESET_TRIES = 5  # an episode begins with a whole observation; a physical robot may fail between reset and picture
 JAM_STEPS = 10  # a time-out counts as a jam if the plug touched and stood still for this many steps
+WALL = "penetration"  # a wall gave way by the whole clearance: no insertion after that would mean anything
 JAM_TRAVEL = 0.001  # metres
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class RobotEnv(TaskEnv):
         if isinstance(cameras, bool):
             cameras = tuple(task.cameras) if cameras else ()
         simulated = self.station.backend == "mujoco"
+        self._inserts = isinstance(task.success, InsertionDepth)
         self._referee = Referee(task, simulated, self._look, judge)
         # A judge's cameras are carried too, but policies see only those that were asked for.
         self.robot = robot or _make_robot(task, self.station, tuple(dict.fromkeys((*cameras, *self._referee.cameras))))
@@ -136,9 +138,10 @@ class RobotEnv(TaskEnv):
             self._grasp.update(observation, closed=self._gripper == 0)
             lost, held = self._grasp.lost, self._grasp.held
         self._path.append((state.pose[:3], held and contact is not None and contact.touching))
-        terminated = success or too_hard or lost
+        through = self._inserts and contact is not None and contact.penetration >= contact.clearance
+        terminated = success or too_hard or lost or through
         truncated = not terminated and self._steps >= self.task.horizon
-        reason = "" if success else "force_limit" if too_hard else "dropped" if lost else ""
+        reason = "" if success else "force_limit" if too_hard else "dropped" if lost else WALL if through else ""
         if truncated:
             reason = self._time_out_reason()
         info = StepInfo(

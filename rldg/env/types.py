@@ -104,7 +104,7 @@ class StepInfo:
     base_action: np.ndarray = field(default_factory=lambda: np.zeros(7, np.float32))  # the same in the base frame
     success: bool = False  # by whom the task says
     truth: bool | None = None  # by the simulator, where another judges (a classifier, an operator); None: unknown
-    failure_reason: str = ""  # "", "time_out", "jam", "dropped", "force_limit", "jump" ...; set on the last step
+    failure_reason: str = ""  # "", "time_out", "jam", "dropped", "force_limit", "penetration" ...; set on the last step
     insertion_depth: float = 0.0  # metres, simulation only
     penetration: float = 0.0  # deepest contact so far in this episode [m], simulation only
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from rldg.specialists import grasp, imitation
+from rldg.specialists import grasp
 from rldg.specialists.arrays import Tree, from_named_arrays
 from rldg.specialists.batches import Batch, example
 from rldg.specialists.config import SpecialistConfig
@@ -88,7 +88,7 @@ def update_critics(
     config: SpecialistConfig, spec: AgentSpec, state: AgentState, frozen: Tree, batch: Batch
 ) -> tuple[AgentState, Metrics]:
     """One step of the critics and their targets; returns the losses. The backup holds no entropy, as in SERL."""
-    columns, prior = batch.columns, slice(config.batch_size // 2)
+    columns = batch.columns
     here = viewed(spec, frozen, batch.observation, batch.random.get("shift"))
     there = viewed(spec, frozen, batch.next_observation, batch.random.get("next_shift"))
     action, _ = sample(state.actor["trunk"], seen_by(spec, state.actor, there), batch.random["next_noise"])
@@ -107,10 +107,8 @@ def update_critics(
         value = ((values(critics["ensemble"], x, columns["action"]) - target) ** 2).mean()
         if grasp_target is None:
             return value, {"critic_loss": value}
-        choices = forward(critics["grasp"], x)
-        grasp_loss = ((grasp.of_choice(choices, columns["grasp"]) - grasp_target) ** 2).mean()
-        if config.imitation:
-            grasp_loss += config.imitation * imitation.of_choice(choices[prior], columns["grasp"][prior])
+        grasped = grasp.of_choice(forward(critics["grasp"], x), columns["grasp"])
+        grasp_loss = ((grasped - grasp_target) ** 2).mean()
         return value + grasp_loss, {"critic_loss": value, "grasp_loss": grasp_loss}
 
     (_, losses), gradient = jax.value_and_grad(loss, has_aux=True)(state.critics)
@@ -127,19 +125,13 @@ def update_actor(
     temperature = jnp.exp(state.log_temperature)
     here = viewed(spec, frozen, batch.observation, batch.random.get("shift"))
     judged = seen_by(spec, state.critics, here)
-    shared, prior = _shared(spec, state.critics), slice(config.batch_size // 2)
+    shared = _shared(spec, state.critics)
 
     def loss(learned: Tree) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         x = seen_by(spec, shared | learned, here)
         action, log_density = sample(learned["trunk"], x, batch.random["noise"])
-        each = values(state.critics["ensemble"], judged, action).mean(0)
-        value = each.mean()
+        value = values(state.critics["ensemble"], judged, action).mean()
         total = temperature * log_density.mean() - value
-        if config.imitation:
-            shown = batch.columns["action"][prior]
-            better = values(state.critics["ensemble"], judged[prior], shown).mean(0) > each[prior]
-            mean, _ = gaussian(learned["trunk"], x[prior])
-            total += config.imitation * imitation.of_motion(mean, shown, better)
         if "grasp" in learned:  # it sees less than the critic that learned from rewards, and learns from that
             total += ((forward(learned["grasp"], x) - forward(state.critics["grasp"], judged)) ** 2).mean()
         return total, (-log_density.mean(), value)

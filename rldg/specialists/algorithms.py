@@ -22,7 +22,7 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
     # RLPD; with an operator, HIL-SERL.
     "rlpd": {},
     # The same without demonstrations: soft actor-critic from nothing.
-    "sac": {"demonstrations": 0, "imitation": 0.0},
+    "sac": {"demonstrations": 0},
     # Clones the demonstrations and never explores.
     "bc": {**_CLONING, "max_env_steps": 0},
     # Clones the demonstrations, then lets the operator correct the clone, and clones that too.

@@ -81,8 +81,6 @@ class SpecialistConfig:
 
     # Price of setting the gripper moving, where the agent grasps.
     grasp_penalty: float = 0.02
-    # Weight of imitating demonstrations beside the values: see `rldg.specialists.imitation`.
-    imitation: float = 0.0
 
     # Least wall time between two checkpoints [s].
     checkpoint_seconds: float = 10.0
@@ -98,8 +96,6 @@ class SpecialistConfig:
             raise UsageError("hg-dagger clones an operator's corrections: name an operator, such as teleoperator.")
         if self.clones and (self.demonstrations < 1 or not 0 <= self.dropout < 1):
             raise UsageError(f"{self.algorithm} needs demonstrations, and a dropout of at least 0 and less than 1.")
-        if self.imitation and not self.demonstrations:
-            raise UsageError("imitation needs demonstrations: ask for some, or leave imitation at 0.")
         if self.updates_per_call % self.actor_period:
             raise UsageError(f"updates_per_call must be a multiple of actor_period, {self.actor_period}.")
         if self.asymmetric and self.updates_per_call % self.picture_period:

@@ -21,12 +21,11 @@ RECIPES: dict[str, dict[str, Any]] = {
     # Exact poses, tuned for one CPU core: about 35 s on the connectors.
     "state": {},
     # Exact poses, of tasks that begin with a grasp. They are three times as long as insertions and fail in more ways:
-    # more demonstrations, which are imitated as well, a longer view, and of the same number of updates fewer per step.
-    # Imitation shows only once exploration is small: from a temperature of 0.01, the entropy takes 20,000 updates to
-    # come down. Confirmed earlier, since what is asked of them is 95 of 100.
+    # more demonstrations, a longer view, and of the same number of updates fewer per step. From a temperature of 0.01,
+    # motions would stay nearly random until the entropy has come down, for 20,000 updates. Confirmed earlier, since
+    # what is asked of them is 95 of 100.
     "grasp": {
         "demonstrations": 100,
-        "imitation": 0.1,
         "discount": 0.98,
         "initial_temperature": 0.001,
         "updates_per_step": 4,
