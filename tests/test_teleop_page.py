@@ -205,8 +205,8 @@ GAIN, FASTEST = 0.3, 0.5
 
 def shown(browser):
     """The pose that the page shows."""
-    rows = "[...document.querySelectorAll('#pose dd')].map((value) => [value.dataset.pose, parseFloat(value.innerText)])"
-    return dict(browser.evaluate(rows))
+    values = "[...document.querySelectorAll('#pose dd')].map((value) => [value.dataset.pose, value.innerText])"
+    return {axis: float(text.split()[0]) for axis, text in browser.evaluate(values)}
 
 
 def goal_of(task, index):
@@ -214,8 +214,8 @@ def goal_of(task, index):
     with closing(RobotEnv(task, cameras=False)) as env:
         observation, _ = env.reset(seed=episode_seed(0, index))
     target = geometry.invert(observation["privileged"]["tcp_in_target"].astype(np.float64))
-    x, y, z = 1000 * target[:3]
-    roll, pitch, yaw = np.rad2deg(geometry.rotation_vector(target))
+    x, y, z = (1000 * target[:3]).tolist()
+    roll, pitch, yaw = np.rad2deg(geometry.rotation_vector(target)).tolist()
     return {"away": -x, "right": -y, "up": -z, "roll": -roll, "pitch": -pitch, "yaw": -yaw}  # the tool points down
 
 
