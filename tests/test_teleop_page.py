@@ -248,9 +248,9 @@ def test_the_plug_is_inserted_by_the_keys_of_the_page(browser, tmp_path):
     with teleoperating(str(file), "--out", str(out), "--episodes", "1") as (process, url):
         browser.open(url)
         record(browser)
-        while process.poll() is None and browser.evaluate("document.querySelector('#phase.recording') !== null"):
+        while process.poll() is None:
             steer(browser, goal)
-        assert process.wait(60) == 0
+        assert process.returncode == 0
     (episode,) = open_dataset(out)
     about = episode.metadata
     assert (about["success"], about["judged_by"], about["policy_kind"]) == (True, "insertion_depth", "browser")
