@@ -16,6 +16,7 @@ from rldg.engines import Do, Engine, InProcess, Job, Report, Worker, WorkerError
 from rldg.errors import DiscardedError
 from rldg.rollout.episode import Episode
 from rldg.rollout.loop import Subscriber, rollout
+from rldg.rollout.pace import pace_of
 from rldg.stage import code_version
 
 Outcome = TypeVar("Outcome")  # what an episode's runner gives back: an `Episode`, or what stands for one
@@ -70,7 +71,7 @@ class EpisodeRunner:
         seed = episode_seed(self.base_seed, index)
         name = f"{env.task.name}-{policy.metadata.kind}-{self.base_seed}-{index:05d}"
         while True:
-            watching = tuple(self.subscribers(index)) if self.subscribers else ()
+            watching = (*(self.subscribers(index) if self.subscribers else ()), *pace_of(env.task))
             with suppress(DiscardedError):
                 return rollout(env, policy, seed, episode_id=name, operator=self.operator, subscribers=watching)
 

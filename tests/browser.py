@@ -35,7 +35,9 @@ class Browser:
             stack.callback(process.terminate)
             port, path = _read_when_written(profile / "DevToolsActivePort").split()
             address = f"ws://127.0.0.1:{port}{path}"
-            self._socket = stack.enter_context(connect(address, max_size=None, open_timeout=TIMEOUT))
+            self._socket = stack.enter_context(
+                connect(address, max_size=None, open_timeout=TIMEOUT, ping_interval=None)
+            )
             target = self._call("Target.createTarget", url="about:blank")["targetId"]
             self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
             for domain in ("Page", "Runtime", "Log", "Network"):

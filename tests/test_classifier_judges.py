@@ -4,6 +4,7 @@ import logging
 import os
 import pty
 import termios
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +15,22 @@ from hypothesis import strategies as st
 from rldg.classifiers.config import ClassifierConfig
 from rldg.classifiers.learner import initial_weights
 from rldg.classifiers.train import save_classifier, write_task
+from rldg.cli.main import dispatch
 from rldg.env.classifier import Classifier, Positives, hash_of, load_classifier
 from rldg.env.conditions import satisfied
 from rldg.env.operator import OperatorJudge
 from rldg.env.robot_env import RobotEnv
-from rldg.errors import CheckpointError, RldgError
+from rldg.env.types import Observation
+from rldg.errors import CheckpointError, RldgError, UsageError
 from rldg.evaluation.trials import Trial, summarise
 from rldg.policies.expert import Expert
 from rldg.robots import terminal_key
 from rldg.robots.terminal_key import TerminalKey
-from rldg.rollout import rollout
+from rldg.rollout import Episode, Subscriber, rollout
 from rldg.tasks import Task, load_task, task_names
 from rldg.tasks.conditions import Bounds
 from rldg.tasks.task import JudgedByClassifier, JudgedByConditions, JudgedByOperator
+from rldg.workers import EpisodeRunner
 from tests.helpers import changed
 from tests.point_robot import PointRobot, point_task
 
@@ -234,6 +238,41 @@ def test_an_operator_without_a_terminal_is_an_error_in_words(monkeypatch: pytest
     monkeypatch.setattr(terminal_key.os, "open", refuse)
     with pytest.raises(RldgError, match="no terminal"):
         RobotEnv(changed(point_task(), success=JudgedByOperator(kind="operator")), robot=PointRobot())
+
+
+class Lasted(Subscriber):
+    """Measures an episode from its first observation to its end."""
+
+    def begin(self, observation: Observation) -> None:
+        self._began = time.monotonic()
+
+    def end(self, episode: Episode) -> None:
+        self.seconds = time.monotonic() - self._began
+
+
+@pytest.fixture
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A task in simulation that an operator judges, who never says anything."""
+    monkeypatch.setattr("rldg.env.success.TerminalKey", lambda: Script([False] * 100))
+    file = tmp_path / "watched.yaml"
+    file.write_text("extends: usb_a_insertion.yaml\nname: watched\nhorizon: 8\nsuccess: {kind: operator}\n")
+    return file
+
+
+def test_an_operator_sees_a_simulation_in_real_time(watched: Path) -> None:
+    clock = Lasted()
+    episode = EpisodeRunner(str(watched), "expert", cameras=False, subscribers=lambda index: [clock])(0)
+    assert len(episode) == 8
+    assert clock.seconds >= 8 / 10
+
+
+def test_an_operator_is_asked_by_one_process(watched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    run = [str(watched), "--policy", "expert", "--episodes", "1", "--out", str(tmp_path / "out")]
+    for verb in ("collect", "evaluate"):
+        with pytest.raises(UsageError, match="judges 'watched', one episode at a time"):
+            dispatch([verb, *run, "--workers", "2"])
+    assert dispatch(["evaluate", *run, "--videos", "0"]) == 0  # other processes would find no terminal
 
 
 @pytest.mark.parametrize("name", task_names())

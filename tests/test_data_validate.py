@@ -264,6 +264,12 @@ def test_what_is_planted_in_the_episodes_is_named(expert, tmp_path, kind, edit):
     assert finding.place.split == "train"
 
 
+def test_a_hand_that_hardly_ever_turns_the_tool_tells_no_scale(expert, tmp_path):
+    unturned = scaled("steps/action", slice(3, 6), 0)
+    folder = rewritten(expert, tmp_path / "set", unturned)
+    assert "action_units" not in kinds(validate(folder, skip=["scene"]))
+
+
 def test_a_few_faults_do_not_hide_the_rest(expert, tmp_path):
     edit = in_episode(1, without("steps/action"))
     folder = rewritten(expert, tmp_path / "set", lambda i, c: edit(i, c) or at("steps/reward", 2, 1)(i, c))

@@ -7,21 +7,24 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import numpy as np
 import pytest
 
+from rldg import geometry
 from rldg.cli.main import dispatch
 from rldg.data.reader import open_dataset
+from rldg.env.robot_env import RobotEnv
 from rldg.serving.teleop_page import DEAD_MAN, Page
 from rldg.tasks import load_task
+from rldg.workers import episode_seed
 from tests.browser import Browser, needs_chromium
 
 TASK = load_task("usb_a_insertion")
 OBSERVATION = {
     "images": {"wrist_1": np.full((16, 16, 3), 99, np.uint8)},
-    "state": {"tcp_force": np.float32([3, 0, 4]), "gripper_pose": np.float32([0])},
+    "state": {"tcp_force": np.float32([3, 0, 4]), "tcp_pose": np.float32([0.01, 0.02, 0.03, 0, 0, 0, 1])},
 }
 
 
@@ -56,6 +59,7 @@ def test_the_page_moves_the_hand_and_shows_what_is_there():
         page.show(OBSERVATION, recording=False)
         status = json.loads(ask(page.url + "hand", {"twist": [0, 0, -0.5, 0, 0, 0], "gripper": 1, "word": "begin"}))
         assert (status["phase"], status["force"], status["cameras"]) == ("ready", 5.0, ["wrist_1"])
+        assert status["pose"] == pytest.approx([0.01, -0.02, -0.03, 0, 0, 0])  # down is against the base's z axis
         assert (status["instruction"], status["force_limit"]) == (TASK.instruction, TASK.force_limit)
         hand = page.read()
         assert (list(hand.twist), hand.gripper, hand.word) == ([0, 0, -0.5, 0, 0, 0], 1, "begin")
@@ -189,6 +193,67 @@ def test_clicks_in_a_browser_record_demonstrations_that_are_valid(browser, tmp_p
     actions = found[0].steps["action_normalized"]
     assert ((actions[:, 2] > 0.4) & (np.abs(actions[:, :2]).max(1) < 0.1)).sum() >= 3  # the tool points down
     assert (np.abs(actions[:, :2]).max(1) > 0.4).sum() >= 2
+    assert dispatch(["data", "validate", str(out)]) == 0
+
+
+# What the page says of the tool -> the keys that make it more and less, and how far full speed goes in a step.
+AXES = {"right": ("d", "a", 15), "away": ("w", "s", 15), "yaw": ("j", "l", 5.73), "roll": ("o", "u", 5.73)}
+AXES |= {"pitch": ("k", "i", 5.73), "up": ("e", "q", 15)}
+CLOSE_ENOUGH = {"right": 0.3, "away": 0.3, "yaw": 0.5, "roll": 0.5, "pitch": 0.5, "up": 0}  # mm, degrees
+GAIN, FASTEST = 0.3, 0.5
+
+
+def shown(browser):
+    """The pose that the page shows."""
+    values = "[...document.querySelectorAll('#pose dd')].map((value) => [value.dataset.pose, value.innerText])"
+    return {axis: float(text.split()[0]) for axis, text in browser.evaluate(values)}
+
+
+def goal_of(task, index):
+    """What the page shows once the plug is in, of the episode with this index."""
+    with closing(RobotEnv(task, cameras=False)) as env:
+        observation, _ = env.reset(seed=episode_seed(0, index))
+    target = geometry.invert(observation["privileged"]["tcp_in_target"].astype(np.float64))
+    x, y, z = (1000 * target[:3]).tolist()
+    roll, pitch, yaw = np.rad2deg(geometry.rotation_vector(target)).tolist()
+    return {"away": -x, "right": -y, "up": -z, "roll": -roll, "pitch": -pitch, "yaw": -yaw}  # the tool points down
+
+
+def steer(browser, goal):
+    """Holds the keys of the axes that are off, for a tenth of a second: down only where nothing else is."""
+    pose = shown(browser)
+    off = {axis: (goal[axis] - pose[axis]) / AXES[axis][2] for axis in AXES if off_by(goal, pose, axis)}
+    if len(off) > 1:
+        off.pop("up", None)
+    most = max(map(abs, off.values()), default=0)
+    browser.fill("#speed", min(FASTEST, GAIN * most))
+    with ExitStack() as keys:
+        for axis, error in off.items():
+            if abs(error) > most / 2:  # one speed for all
+                keys.enter_context(browser.held_key(AXES[axis][error < 0]))
+        time.sleep(0.1)
+
+
+def off_by(goal, pose, axis):
+    return abs(goal[axis] - pose[axis]) > CLOSE_ENOUGH[axis]
+
+
+@needs_chromium
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_the_plug_is_inserted_by_the_keys_of_the_page(browser, tmp_path):
+    out, file = tmp_path / "demonstrations", tmp_path / "unhurried.yaml"
+    file.write_text("extends: usb_a_insertion.yaml\nname: unhurried\nhorizon: 300\n")
+    goal = goal_of(load_task(str(file)), 0)
+    with teleoperating(str(file), "--out", str(out), "--episodes", "1") as (process, url):
+        browser.open(url)
+        record(browser)
+        while process.poll() is None:
+            steer(browser, goal)
+        assert process.returncode == 0
+    (episode,) = open_dataset(out)
+    about = episode.metadata
+    assert (about["success"], about["judged_by"], about["policy_kind"]) == (True, "insertion_depth", "browser")
     assert dispatch(["data", "validate", str(out)]) == 0
 
 

@@ -89,7 +89,7 @@ def main(args: Args) -> int:
         operator=args.operator,
         expected={**inputs, "code": code_version()},
     )
-    check_workers(args.station, args.workers)
+    check_workers(args.station, [task], args.workers)
     engine = make_engine(args.engine, args.workers, args.ray_address)
     how = {"count_successes": args.count_successes, "engine": engine, "timeout": args.episode_timeout}
     about = {"task": task.name, "policy": policy.kind, "out": args.out}

@@ -30,7 +30,7 @@ class Args:
     station: str = "sim"
     # Scenes per task, counted from the first locked one.
     episodes: int = 100
-    # Processes that roll out; 0 for one per processor, or one in all on a physical station.
+    # Processes that roll out; 0 for one per processor, or one in all on a physical station or with a person.
     workers: int = 0
     # Successes to film per task, and failures; 0 renders no more than the policy needs.
     videos: int = 3
@@ -51,9 +51,10 @@ def main(args: Args) -> int:
     from rldg.resolve import load_policy
     from rldg.workers import EpisodeRunner
 
-    workers = args.workers or (os.cpu_count() or 1 if is_simulated(args.station) else 1)
-    check_workers(args.station, workers)
     acting = load_policy(args.policy)
+    attended = acting.real_time or any(task.judged_by_person for task in tasks.values())
+    workers = args.workers or (os.cpu_count() or 1 if is_simulated(args.station) and not attended else 1)
+    check_workers(args.station, tasks.values(), workers)
     if acting.real_time and workers != 1:
         raise UsageError("A person acts in one episode at a time: --workers 1.")
     about = acting.metadata

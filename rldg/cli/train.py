@@ -88,8 +88,7 @@ def main(args: Args) -> int:
     """
     if args.actors < 1:
         raise UsageError("--actors counts from 1.")
-    check_workers(args.station, args.actors)
-    load_task(args.task)
+    check_workers(args.station, [load_task(args.task)], args.actors)
     from rldg.specialists.supervise import supervised
 
     supervised(train_here, args.out, [args], [replace(args, overwrite=False)])

@@ -9,7 +9,7 @@ from rldg import geometry
 from rldg.env.types import Observation
 from rldg.errors import DeviceError, DiscardedError, UsageError
 from rldg.policies.base import Policy, PolicyMetadata, Verdict
-from rldg.policies.hand import Device, Hand
+from rldg.policies.hand import DOWN, Device, Hand
 from rldg.policies.intervention import Intervention
 from rldg.tasks.task import Task
 
@@ -17,8 +17,6 @@ PATIENCE = 600.0  # s until somebody has to begin an episode
 POLL = 0.02  # s between looks at a device that is waited for
 MEASURED = 2  # the step whose length shows whether the robot keeps time ...
 SHARE = 0.8  # ... which it does if that is this share of a period
-# The base frame's axes in the reset pose's frame: the tool points down.
-DOWN = np.array([1.0, -1.0, -1.0, 1.0, -1.0, -1.0])
 VERDICTS = {"success": Verdict(True), "failure": Verdict(False, "operator"), "stop": Verdict(False, "operator_stop")}
 
 

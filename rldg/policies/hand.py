@@ -10,6 +10,8 @@ from rldg.errors import DeviceError
 from rldg.tasks.task import Task
 
 Word = Literal["", "begin", "success", "failure", "discard", "stop"]
+# The base frame's axes in the reset pose's frame, where the tool points down; and the other way round.
+DOWN = np.array([1.0, -1.0, -1.0, 1.0, -1.0, -1.0])
 REST = 0.001  # norm of a deflection up to which a hand counts as resting (HIL-SERL)
 
 

@@ -4,6 +4,7 @@ import time
 
 from rldg.env.types import Observation
 from rldg.rollout.loop import Subscriber, Transition
+from rldg.tasks.task import Task
 
 
 class Pace(Subscriber):
@@ -25,3 +26,8 @@ class Pace(Subscriber):
         now = time.monotonic()
         time.sleep(max(0.0, self._due - now))
         self._due = max(self._due, now) + self._period
+
+
+def pace_of(task: Task) -> tuple[Pace, ...]:
+    """What holds a rollout of `task` to real time if an operator judges it, who has to see what happens."""
+    return (Pace(task.rate),) if task.judged_by_person else ()

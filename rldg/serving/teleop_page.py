@@ -9,11 +9,12 @@ from collections import deque
 import numpy as np
 from tqdm import tqdm
 
+from rldg import geometry
 from rldg.data.images import encode_jpeg
 from rldg.env.types import Observation
 from rldg.errors import DeviceError
 from rldg.listening import address, listener, token_for
-from rldg.policies.hand import Hand, Word
+from rldg.policies.hand import DOWN, Hand, Word
 from rldg.tasks.task import Task
 
 DEAD_MAN = 0.3  # s without word from the page until the hand counts as resting
@@ -81,7 +82,9 @@ class Page:
             }
 
     def show(self, observation: Observation, recording: bool) -> None:
-        """Pictures and force, for whoever looks."""
+        """Pictures, force and the pose since the reset (metres, rotation vector; axes of the hand), for who looks."""
+        state = observation["state"]
+        pose = state["tcp_pose"].astype(np.float64)
         pictures = self._pictures
         if recording or not pictures or self._status.get("phase") != "ready":
             pictures = {camera: encode_jpeg(image) for camera, image in observation["images"].items()}
@@ -91,7 +94,8 @@ class Page:
             self._status |= {
                 "phase": "recording" if recording else "ready",
                 "step": self._step,
-                "force": np.linalg.norm(observation["state"]["tcp_force"]).item(),
+                "force": np.linalg.norm(state["tcp_force"]).item(),
+                "pose": (DOWN * np.concatenate([pose[:3], geometry.rotation_vector(pose)])).tolist(),
             }
 
     def read(self) -> Hand:

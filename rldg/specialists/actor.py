@@ -17,6 +17,7 @@ from rldg.errors import DiscardedError, RldgError
 from rldg.policies.base import Policy
 from rldg.resolve import load_policy, under_operator
 from rldg.rollout import Episode, rollout
+from rldg.rollout.pace import pace_of
 from rldg.specialists.arrays import Arrays, Tree, from_named_arrays, pack, part, prefixed, unpack
 from rldg.specialists.config import SpecialistConfig
 from rldg.specialists.frozen import frozen_weights
@@ -123,7 +124,7 @@ class Actor:
         faults = 0
         while faults < FAULTS:
             with suppress(DiscardedError):
-                episode = rollout(self._env, policy, seed)
+                episode = rollout(self._env, policy, seed, subscribers=pace_of(self.task))
                 if not episode.fault:
                     return episode
                 faults += 1

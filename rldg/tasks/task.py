@@ -139,6 +139,11 @@ class Task(FrozenModel):
         return self
 
     @property
+    def judged_by_person(self) -> bool:
+        """Whether somebody watches every episode and says when it has succeeded."""
+        return isinstance(self.success, JudgedByOperator)
+
+    @property
     def hash(self) -> str:
         """SHA-256 (first 16 hex digits) of the task's whole content: two tasks with one hash are the same task."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]

@@ -73,8 +73,12 @@ def _products(command: np.ndarray, moved: np.ndarray) -> np.ndarray:
 
 
 def _gain(command: np.ndarray, moved: np.ndarray, least: float) -> float:
-    """Displacement over command on the steps that move, so that pressing on a wall does not count; medians."""
+    """Displacement over command on the steps that move, so that pressing on a wall does not count; medians.
+
+    Steps without any command have no scale: a person's keys turn the tool in few, contact and settling in many.
+    """
     size, commanded = np.linalg.norm(moved, axis=1), np.linalg.norm(command, axis=1)
+    size, commanded = size[commanded > 0], commanded[commanded > 0]
     if size.sum() < least:
         return np.nan
     moving = size > MOVING * np.quantile(size, 0.9)

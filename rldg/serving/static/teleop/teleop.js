@@ -9,6 +9,13 @@ const AXES = {
   w: [0, -1], s: [0, 1], d: [1, 1], a: [1, -1], e: [2, 1], q: [2, -1],
   o: [3, -1], u: [3, 1], k: [4, 1], i: [4, -1], j: [5, 1], l: [5, -1],
 };
+// What is shown of the pose: name, axis of the base frame, sign and scale, so that the keys of that name count up.
+const DEGREES = 180 / Math.PI;
+const POSE = [
+  ["Away", 0, -1000, "mm"], ["Right", 1, 1000, "mm"], ["Up", 2, 1000, "mm"],
+  ["Roll", 3, -DEGREES, "°"], ["Pitch", 4, DEGREES, "°"], ["Yaw", 5, DEGREES, "°"],
+];
+const TENTHS = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1, signDisplay: "negative" });
 const GRIPPER = { c: -1, v: 1 };
 const WORDS = { Enter: "begin", 1: "success", 2: "failure", 3: "discard", " ": "stop" };
 const PHASES = { idle: "resetting", ready: "ready: Record begins", recording: "recording" };
@@ -57,6 +64,19 @@ function showCameras(names) {
   }));
 }
 
+function showPose(pose) {
+  $("pose").replaceChildren(...POSE.map(([name, axis, scale, unit]) => {
+    const row = document.createElement("div");
+    const term = document.createElement("dt");
+    const value = document.createElement("dd");
+    term.textContent = name;
+    value.textContent = `${TENTHS.format(scale * pose[axis])} ${unit}`;
+    value.dataset.pose = name.toLowerCase();
+    row.append(term, value);
+    return row;
+  }));
+}
+
 let pictured = "";
 function showPictures() {
   const moment = `${status.episode}-${status.phase}-${status.step}`;
@@ -85,6 +105,7 @@ function show(latency) {
   meter.max = status.force_limit;
   [meter.low, meter.high, meter.value] = [0.5 * status.force_limit, 0.8 * status.force_limit, status.force];
   $("force-text").textContent = `${status.force.toFixed(1)} of ${status.force_limit} N`;
+  showPose(status.pose);
   showCameras(status.cameras);
   showPictures();
 }
